@@ -1,0 +1,192 @@
+"""Checks of what a caller passes in: each says what must hold, what came, and what to do.
+
+Every check takes its values as keyword arguments, so that the message can name the argument:
+`checks.positive(width=0)` raises `width must be positive. Got width=0. ...`. A check returns
+nothing; conversions belong to the caller.
+"""
+
+import difflib
+import math
+import numbers
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+
+
+def message(must: str, name: str, value: object, remedy: str) -> str:
+    """The sentence every error of the library is built from: the law, the value, the remedy."""
+    return f"{name} must {must}. Got {name}={value!r}. {remedy}"
+
+
+def finite(**values: object) -> None:
+    """Each value is a real number that is neither nan nor infinite.
+
+    Raises:
+        TypeError: if a value is not a real number.
+        ValueError: if a value is nan or infinite.
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise TypeError(message("be a real number", name, value, f"Try {name}=1.0."))
+        if not math.isfinite(value):
+            raise ValueError(message("be finite", name, value, f"Try {name}=1.0."))
+
+
+def positive(**values: object) -> None:
+    """Each value is a finite real number above zero.
+
+    Raises:
+        TypeError: if a value is not a real number.
+        ValueError: if a value is not finite or not positive.
+    """
+    finite(**values)
+    for name, value in values.items():
+        if value <= 0:  # type: ignore[operator]
+            raise ValueError(message("be positive", name, value, f"Try {name}=1."))
+
+
+def non_negative(**values: object) -> None:
+    """Each value is a finite real number, zero or above.
+
+    Raises:
+        TypeError: if a value is not a real number.
+        ValueError: if a value is not finite or is negative.
+    """
+    finite(**values)
+    for name, value in values.items():
+        if value < 0:  # type: ignore[operator]
+            raise ValueError(message("not be negative", name, value, f"Try {name}={-value}."))  # type: ignore[operator]
+
+
+def integer(*, least: int | None = None, **values: object) -> None:
+    """Each value is an integer (a bool is not), and at least `least` where that is given.
+
+    Raises:
+        TypeError: if a value is not an integer.
+        ValueError: if a value is below `least`.
+    """
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+            raise TypeError(message("be an integer", name, value, f"Try {name}={least or 0}."))
+        if least is not None and value < least:
+            raise ValueError(message(f"be at least {least}", name, value, f"Try {name}={least}."))
+
+
+def widths(**values: Iterable[object]) -> None:
+    """Each value is a non-empty sequence of positive integers: the sizes of layers.
+
+    Raises:
+        TypeError: if a value is no sequence, or holds something other than integers.
+        ValueError: if a sequence is empty or holds a size below 1.
+    """
+    for name, value in values.items():
+        remedy = f"Try {name}=(32, 32)."
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise TypeError(message("be a sequence of widths", name, value, remedy))
+        if not value:
+            raise ValueError(message("hold at least one width", name, value, remedy))
+        for width in value:
+            if isinstance(width, bool) or not isinstance(width, numbers.Integral):
+                raise TypeError(message("hold integers", name, value, remedy))
+            if width < 1:
+                raise ValueError(message("hold positive widths", name, value, remedy))
+
+
+def one_of(options: Iterable[str], **values: object) -> None:
+    """Each value is one of the named options; an unknown one is answered with the nearest name.
+
+    Raises:
+        ValueError: if a value is not among the options.
+    """
+    known = list(options)
+    for name, value in values.items():
+        if value in known:
+            continue
+        nearest = difflib.get_close_matches(str(value).lower(), known, n=1, cutoff=0.3)
+        remedy = f"Did you mean {nearest[0]!r}?" if nearest else f"Try {name}={known[0]!r}."
+        raise ValueError(message(f"be one of {', '.join(map(repr, known))}", name, value, remedy))
+
+
+def interval(**values: object) -> None:
+    """Each value is a pair of finite numbers `(start, end)` with `start < end`.
+
+    Raises:
+        TypeError: if a value is not a pair of real numbers.
+        ValueError: if an end is nan or infinite, or the interval is empty or reversed.
+    """
+    for name, value in values.items():
+        if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
+            raise TypeError(message("be a pair (start, end)", name, value, f"Try {name}=(0, 1)."))
+        start, end = value
+        finite(**{f"{name}[0]": start, f"{name}[1]": end})
+        if start == end:
+            raise ValueError(
+                message("have a positive length", name, value, f"Try {name}=({start}, {start + 1}).")
+            )
+        if start > end:
+            raise ValueError(message("run forward", name, value, f"Try {name}=({end}, {start})."))
+
+
+def floating(**values: object) -> None:
+    """Each value is torch.float32 or torch.float64, the types equations are solved in.
+
+    Raises:
+        TypeError: if a value is not a torch.dtype.
+        ValueError: if it is an integer, half-precision or complex type.
+    """
+    for name, value in values.items():
+        remedy = f"Try {name}=torch.float64."
+        if not isinstance(value, torch.dtype):
+            raise TypeError(message("be a torch.dtype", name, value, remedy))
+        if value not in (torch.float32, torch.float64):
+            raise ValueError(message("be torch.float32 or torch.float64", name, value, remedy))
+
+
+def device(**values: str | torch.device) -> None:
+    """Each value names a device that exists on this computer.
+
+    Raises:
+        ValueError: if a name cannot be read as a device.
+        RuntimeError: if there is no such device here.
+    """
+    for name, value in values.items():
+        try:
+            wanted = torch.device(value)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(message("name a device", name, value, f"Try {name}='cpu'.")) from error
+        try:
+            torch.empty(0, device=wanted)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise RuntimeError(
+                message("be a device that is present", name, value, f"Try {name}='cpu'.")
+            ) from error
+
+
+def writable(**values: str | Path) -> None:
+    """Each value is a path whose folder exists and can be written to, and is not itself a folder.
+
+    Raises:
+        FileNotFoundError: if the folder does not exist.
+        IsADirectoryError: if the path is a folder.
+        PermissionError: if the file or the folder may not be written.
+    """
+    for name, value in values.items():
+        path = Path(value)
+        folder = path.parent
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                message(
+                    "lie in a folder that exists", name, str(value), f"Make the folder {str(folder)!r} first."
+                )
+            )
+        if path.is_dir():
+            raise IsADirectoryError(
+                message("be a file, not a folder", name, str(value), "Add a file name to it.")
+            )
+        target = path if path.exists() else folder
+        if not os.access(target, os.W_OK):
+            raise PermissionError(
+                message("be a place you may write to", name, str(value), "Choose another folder.")
+            )
