@@ -1,0 +1,6 @@
+"""Figures: functions from arrays to a matplotlib figure.
+
+They know nothing of solvers and open no window; what is drawn is computed on the floors above.
+"""
+
+from funcsci.plot.solution import solution_figure as solution_figure

@@ -1,0 +1,351 @@
+"""least_squares: points, trees, both forms of the normal equations, and every way to stop."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from funcsci import random, tree
+from funcsci.compile import compilations
+from funcsci.optim import least_squares
+from funcsci.optim import levenberg_marquardt as lm
+
+KEY = random.key(31)
+T = torch.linspace(0, 3, 25, dtype=torch.float64)
+
+
+def decay(params, point):
+    """The residual of y = a exp(-b t) at one point."""
+    return params["a"] * torch.exp(-params["b"] * point["t"]) - point["y"]
+
+
+def data(noise: float = 0.0):
+    return {"t": T, "y": 2 * torch.exp(-0.7 * T) + noise * random.normal(KEY, (25,))}
+
+
+def start(dtype=torch.float64):
+    return {"a": torch.tensor(1.0, dtype=dtype), "b": torch.tensor(0.1, dtype=dtype)}
+
+
+def rosenbrock(x):
+    return torch.stack([10 * (x[1] - x[0] ** 2), 1 - x[0]])
+
+
+ROSENBROCK = torch.tensor([-1.2, 1.0], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("backend", ["trace", "eager"])
+def test_points_as_a_tree_recover_the_parameters(backend):
+    found = least_squares(decay, start(), data(), backend=backend)
+    assert found.status.converged
+    torch.testing.assert_close(found.params["a"], torch.tensor(2.0), rtol=1e-12, atol=0)
+    torch.testing.assert_close(found.params["b"], torch.tensor(0.7), rtol=1e-12, atol=0)
+    assert tree.flatten(found.params)[1] == tree.flatten(start())[1]
+
+
+def test_with_points_and_without_are_the_same_search():
+    points = data(noise=0.1)
+    by_point = least_squares(decay, start(), points)
+    together = least_squares(lambda params: torch.func.vmap(decay, (None, 0))(params, points), start())
+    torch.testing.assert_close(by_point.history, together.history, rtol=1e-10, atol=1e-25)
+    assert by_point.status.converged
+
+
+def test_a_vector_residual_at_a_point_counts_each_entry():
+    points = data(noise=0.1)
+    single = least_squares(decay, start(), points)
+    pair = least_squares(lambda params, point: torch.stack([decay(params, point)] * 2), start(), points)
+    torch.testing.assert_close(pair.value, 2 * single.value, rtol=1e-12, atol=0)
+
+
+def test_a_nonzero_minimum_is_stationary_and_converged():
+    points = data(noise=0.1)
+    found = least_squares(decay, start(), points)
+
+    def loss(params):
+        return 0.5 * (torch.func.vmap(decay, (None, 0))(params, points) ** 2).sum()
+
+    assert found.status.converged
+    assert float(found.value) == pytest.approx(float(loss(found.params)), rel=1e-12)
+    for slope in tree.leaves(torch.func.grad(loss)(found.params)):
+        assert abs(float(slope)) < 1e-7
+
+
+def test_units_of_residuals_and_parameters_change_no_step():
+    """The search is the same for other units of both; powers of two round alike."""
+    points = data(noise=0.1)
+
+    def scaled(params, point):
+        return 1024 * decay({"a": params["a"] / 4096, "b": params["b"]}, point)
+
+    plain = least_squares(decay, start(), points)
+    other = least_squares(scaled, {"a": 4096 * start()["a"], "b": start()["b"]}, points)
+    torch.testing.assert_close(other.history, 1024**2 * plain.history, rtol=1e-9, atol=0)
+    assert other.status == plain.status
+
+
+def test_float32_ends_converged_within_its_round_off():
+    points = tree.map(torch.Tensor.float, data(noise=0.1))
+    found = least_squares(decay, start(torch.float32), points)
+    exact = least_squares(decay, start(), data(noise=0.1))
+    assert found.status.converged
+    assert found.value.dtype == found.params["a"].dtype == torch.float32
+    assert found.value.shape == ()
+    assert float(found.params["b"]) == pytest.approx(float(exact.params["b"]), rel=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(12, 5), (5, 12), (6, 6)], ids=["primal", "dual", "square"])
+@pytest.mark.parametrize("damping", [1e-6, 1e-2, 10.0])
+def test_both_forms_solve_the_damped_system(shape, damping):
+    """Against the stacked least-squares problem [J; sqrt(damping) D] v = [-r; 0]."""
+    jacobian = random.normal(KEY, shape)
+    r = random.normal(random.fold_in(KEY, 1), shape[:1])
+    norms = torch.linalg.vector_norm(jacobian, dim=0)
+    now = lm.Point(torch.zeros(shape[1]), r, jacobian, lm.half_sum(r), torch.zeros(shape[1]))
+    model = lm.model(now, norms)
+    assert len(model.gram) == min(shape)
+    factor = torch.linalg.cholesky(model.gram + damping * torch.eye(len(model.gram)))
+    step = lm.velocity(model, factor, r) / model.scale
+    stacked = np.vstack([jacobian.numpy(), damping**0.5 * np.diag(norms.numpy())])
+    expected = np.linalg.lstsq(stacked, np.concatenate([-r.numpy(), np.zeros(shape[1])]), rcond=None)[0]
+    np.testing.assert_allclose(step.numpy(), expected, rtol=1e-8, atol=1e-10)
+
+
+def test_fewer_residuals_than_parameters():
+    def residual(x):
+        return torch.stack([x[0] * x[1] - 1, torch.sin(x[2]) + x[3] ** 2 - 2])
+
+    found = least_squares(residual, torch.full((5,), 0.5))
+    assert found.status.converged
+    assert float(residual(found.params).abs().max()) < 1e-14
+    assert float(found.params[4]) == 0.5  # on which nothing depends
+
+
+def test_a_column_of_zeros_at_the_start_gets_its_own_scale_later():
+    """x[1] acts only once x[0] has moved."""
+
+    def residual(x):
+        return torch.stack([x[0] - 1, 1e-6 * x[0] * (x[1] - 3)])
+
+    found = least_squares(residual, torch.tensor([0.0, 1.0]), steps=20)
+    assert found.status.converged
+    torch.testing.assert_close(found.params, torch.tensor([1.0, 3.0]), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("steps", [0, 5])
+def test_an_optimal_start_is_left_where_it_is(steps):
+    best = torch.tensor([1.0, 1.0])
+    found = least_squares(rosenbrock, best, steps=steps)
+    assert found.status.converged
+    assert torch.equal(found.params, best)
+    assert found.history.tolist() == [0.0]
+    found = least_squares(lambda x: torch.stack([x[0], torch.ones(())]), torch.zeros(1), steps=steps)
+    assert (found.status.converged, float(found.value)) == (True, 0.5)
+    assert "gradient vanishes" in found.status.reason
+
+
+def test_the_residual_tolerance_stops_the_search_early():
+    found = least_squares(rosenbrock, ROSENBROCK, residual_tol=0.5)
+    assert found.status.converged
+    assert "root mean square" in found.status.reason
+    rms = float(rosenbrock(found.params).square().mean().sqrt())
+    assert 1e-8 < rms <= 0.5
+    assert float(found.history[-2]) > 0.25
+
+
+@pytest.mark.parametrize("tolerance", ["gradient_tol", "value_tol", "step_tol"])
+def test_a_looser_tolerance_stops_earlier(tolerance):
+    tight = least_squares(decay, start(), data(noise=0.1))
+    loose = least_squares(decay, start(), data(noise=0.1), **{tolerance: 1e-2})
+    assert loose.status.converged
+    assert len(loose.history) < len(tight.history)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_steps_used_up_is_a_status_and_a_warning(steps):
+    with pytest.warns(RuntimeWarning, match="did not converge: the steps allowed were used up"):
+        found = least_squares(rosenbrock, ROSENBROCK, steps=steps)
+    assert not found.status.converged
+    assert found.history.shape == found.seconds.shape == (steps + 1,)
+    assert found.history.dtype == found.seconds.dtype == torch.float64
+    assert float(found.value) == float(found.history.min())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        least_squares(rosenbrock, ROSENBROCK, steps=steps, warn=False)
+
+
+def test_a_search_that_gains_nothing_stalls():
+    """The values creep down a logarithm for ever."""
+    found = least_squares(
+        lambda x: 1 + torch.exp(-(x**2).sum() / 1e4)[None], torch.ones(1), steps=500, warn=False
+    )
+    assert len(found.history) <= 500
+    found = least_squares(lambda x: 1 + 1 / torch.log(10 + x.abs()), torch.ones(1), steps=1000, warn=False)
+    assert not found.status.converged
+    assert "gained less than" in found.status.reason or "used up" in found.status.reason
+
+
+def test_a_derivative_that_is_wrong_ends_without_convergence():
+    """No step along it lowers the value."""
+
+    class Reversed(torch.autograd.Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(x):
+            return x.clone()
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            pass
+
+        @staticmethod
+        def backward(ctx, grad):
+            return -grad
+
+    found = least_squares(lambda x: Reversed.apply(x) - 1, torch.tensor([5.0]), warn=False, backend="eager")
+    assert not found.status.converged
+    assert "no step lowers the value" in found.status.reason
+    assert float(found.params) == 5.0
+
+
+def test_trials_that_are_not_finite_poison_nothing():
+    """The first step leaves the domain of the logarithm and of the root; the minimum is at 0.01."""
+
+    def residual(x):
+        return torch.log(x) - torch.log(torch.tensor(0.01))
+
+    found = least_squares(residual, torch.tensor([3.0]))
+    assert found.status.converged
+    torch.testing.assert_close(found.params, torch.tensor([0.01]), rtol=1e-12, atol=0)
+    assert torch.isfinite(found.history).all()
+
+
+def test_a_step_to_a_point_without_derivative_is_not_taken():
+    """Below zero the value is finite and lower, its derivative is nan."""
+
+    def residual(x):
+        return torch.sqrt((x.abs() + x) ** 2) / 2 + 0.1
+
+    found = least_squares(residual, torch.tensor([1.0]), steps=30, warn=False)
+    assert torch.isfinite(found.history).all()
+    assert torch.isfinite(residual(found.params)).all()
+    assert float(found.params) > 0
+
+
+def test_the_best_point_is_returned():
+    """Uphill steps may pass; what is returned is never worse than any point of the history."""
+    for seed in range(3):
+        x = 3 * random.normal(random.key(seed), (3,))
+        found = least_squares(
+            lambda x: torch.stack(
+                [torch.sin(3 * x[0]) + x[0] / 5, x[1] * x[0] - 1, torch.cos(x[2] * x[1]) + x[2] / 9]
+            ),
+            x,
+            warn=False,
+        )
+        assert float(found.value) <= float(found.history.min()) * (1 + 1e-12)
+
+
+def test_deterministic_and_leaves_the_global_generator_and_its_input_alone():
+    generator = torch.get_rng_state()
+    first = start()
+    one, two = (least_squares(decay, first, data(noise=0.1)) for _ in range(2))
+    assert torch.equal(one.history, two.history)
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert (float(first["a"]), float(first["b"])) == (1.0, 0.1)
+
+
+def test_two_programs_serve_the_whole_search():
+    with_grad = {name: leaf.requires_grad_() for name, leaf in start().items()}
+    with compilations() as made:
+        found = least_squares(decay, with_grad, data())
+    assert len(made) == 2
+    assert not found.params["a"].requires_grad
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(
+    "ignore:.torch._prims_common.check. is deprecated:FutureWarning"
+)  # inductor's own
+def test_compiled_equals_eager():
+    points = data(noise=0.1)
+    compiled = least_squares(decay, start(), points, backend="compile", steps=5, warn=False)
+    eager = least_squares(decay, start(), points, backend="eager", steps=5, warn=False)
+    torch.testing.assert_close(compiled.history, eager.history, rtol=1e-10, atol=0)
+
+
+def test_progress_shows_the_value(monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        "funcsci.progress.tqdm.set_postfix_str", lambda bar, text, refresh: shown.append(text)
+    )
+    found = least_squares(rosenbrock, ROSENBROCK, progress_bar=True)
+    assert shown == [f"value {value:.2e}" for value in found.history[1:].tolist()]
+
+
+ONE = torch.ones(1, dtype=torch.float64)
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: least_squares(rosenbrock, ROSENBROCK, method="newton"), ValueError, "method must be one of"),
+        (lambda: least_squares(rosenbrock, ROSENBROCK, steps=-1), ValueError, "steps must be at least 0."),
+        (lambda: least_squares(rosenbrock, ROSENBROCK, steps=1.5), TypeError, "steps must be an integer."),
+        (
+            lambda: least_squares(rosenbrock, ROSENBROCK, residual_tol=-1.0),
+            ValueError,
+            "residual_tol must not be negative. Got residual_tol=-1.0.",
+        ),
+        (
+            lambda: least_squares(rosenbrock, ROSENBROCK, step_tol=-1.0),
+            ValueError,
+            "step_tol must not be negative.",
+        ),
+        (lambda: least_squares(rosenbrock, {"x": 1.0}), TypeError, "params['x'] is a float (1.0)"),
+        (
+            lambda: least_squares(rosenbrock, torch.ones(2).int()),
+            TypeError,
+            "params must have a floating-point dtype.",
+        ),
+        (
+            lambda: least_squares(rosenbrock, torch.ones(0)),
+            ValueError,
+            "params must hold at least one number.",
+        ),
+        (lambda: least_squares(torch.log, -ONE), ValueError, "Got nan or inf in its value. Try other"),
+        (lambda: least_squares(torch.sqrt, 0 * ONE), ValueError, "Got nan or inf in its Jacobian."),
+        (
+            lambda: least_squares(lambda x: x[:0], ONE),
+            ValueError,
+            "residual must return at least one number.",
+        ),
+        (
+            lambda: least_squares(lambda x, t: x[0] * t, ONE.float(), ONE),
+            TypeError,
+            "residual must return the dtype of params, torch.float32. Got torch.float64.",
+        ),
+        (
+            lambda: least_squares(decay, start(), {"t": T, "y": T[1:]}),
+            ValueError,
+            "Got shapes [(25,), (24,)].",
+        ),
+        (
+            lambda: least_squares(decay, start(), {"t": T, "y": 1.0}),
+            TypeError,
+            "points['y'] is a float (1.0)",
+        ),
+        (
+            lambda: least_squares(decay, start(), T[:0]),
+            ValueError,
+            "points must hold one number of points, above",
+        ),
+    ],
+)
+def test_wrong_arguments_say_what_must_hold(call, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        call()
