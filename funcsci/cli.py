@@ -1,0 +1,128 @@
+"""The `funcsci` command: every line calls a public function."""
+
+import json
+import math
+import platform
+import sys
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from funcsci import __version__, checks, compile
+from funcsci.compile.backends import BACKENDS
+from funcsci.pinn import Solution, solve_oscillator
+from funcsci.pinn.methods import METHODS
+
+DTYPES = {"float64": torch.float64, "float32": torch.float32}
+
+app = typer.Typer(
+    name="funcsci",
+    help="Scientific deep learning in pure functions, on torch.func.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def oscillator(
+    omega: Annotated[float, typer.Option(help="Undamped angular frequency, radians per unit of time.")] = 1.0,
+    damping: Annotated[float, typer.Option(help="Damping ratio; 1 is critical.")] = 0.0,
+    u0: Annotated[float, typer.Option(help="u at the start.")] = 1.0,
+    du0: Annotated[float, typer.Option(help="u' at the start.")] = 0.0,
+    t_span: Annotated[tuple[float, float], typer.Option(help="Start and end of the time.")] = (
+        0.0,
+        2 * math.pi,
+    ),
+    method: Annotated[str, typer.Option(help=f"{' or '.join(METHODS)}.")] = "levenberg_marquardt",
+    hidden: Annotated[
+        list[int] | None, typer.Option(help="A hidden width; repeat it for more layers.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="The most steps of the iteration.")] = None,
+    tol: Annotated[float | None, typer.Option(help="Relative residual that counts as converged.")] = None,
+    points: Annotated[int | None, typer.Option(help="Collocation points.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same solution.")] = 0,
+    dtype: Annotated[str, typer.Option(help=f"{' or '.join(DTYPES)}.")] = "float64",
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or cuda:1; default: CUDA where there is one.")
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(help=f"{', '.join(BACKENDS)}; default: by the steps.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write the figure to this file (png, pdf or svg).")
+    ] = None,
+    save: Annotated[Path | None, typer.Option(help="Write the solution to this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of text.")] = False,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+) -> None:
+    """Solve u'' + 2 damping omega u' + omega^2 u = 0 and say how well.
+
+    Exits with status 1 where the solution did not converge.
+    """
+    checks.one_of(DTYPES, dtype=dtype)
+    for name, path in (("plot", plot), ("save", save)):
+        if path is not None:
+            checks.writable(**{name: path})
+    with warnings.catch_warnings():
+        # The text below says whether it converged, and so does the exit status.
+        warnings.filterwarnings("ignore", "solve_oscillator did not converge", RuntimeWarning)
+        solution = solve_oscillator(
+            omega, damping, u0, du0, t_span,
+            hidden=hidden or None, method=method, steps=steps, tol=tol, points=points, seed=seed,
+            dtype=DTYPES[dtype], device=device, backend=backend, progress=progress,
+        )  # fmt: skip
+    if plot is not None:
+        solution.plot(plot)
+    if save is not None:
+        solution.save(save)
+    typer.echo(json.dumps(_facts(solution)) if as_json else repr(solution))
+    for path in (plot, save):
+        if path is not None and not as_json:
+            typer.echo(f"  wrote {path}")
+    if not solution.status.converged:
+        raise typer.Exit(1)
+
+
+@app.command()
+def info() -> None:
+    """Print versions, devices and whether there is a compiler."""
+    lines = {
+        "funcsci": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "numpy", "scipy", "optree")},
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu (no CUDA device)",
+        "threads": str(torch.get_num_threads()),
+        "C++ compiler": compile.compiler() or "not found: programs run as traced graphs",
+        "backend": compile.choose(),
+    }
+    for name, value in lines.items():
+        typer.echo(f"{name:<13} {value}")
+
+
+def main() -> None:
+    """Run the command; an error in an argument is one line, not a traceback."""
+    try:
+        app()
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+
+
+def _facts(solution: Solution) -> dict[str, Any]:
+    return {
+        **solution.problem._asdict(),
+        "method": solution.method,
+        "backend": solution.backend,
+        "hidden": solution.hidden,
+        "converged": solution.status.converged,
+        "reason": solution.status.reason,
+        "relative_l2": solution.relative_l2,
+        "max_error": solution.max_error,
+        "steps": len(solution.history.loss),
+        "seconds": float(solution.history.seconds[-1]),
+    }
