@@ -25,12 +25,19 @@ def finite(**values: object) -> None:
 
     Raises:
         TypeError: if a value is not a real number.
-        ValueError: if a value is nan or infinite.
+        ValueError: if a value is nan or infinite, or an integer too large for a float.
     """
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise TypeError(message("be a real number", name, value, f"Try {name}=1.0."))
-        if not math.isfinite(value):
+        try:
+            finite = math.isfinite(value)
+        except OverflowError as error:  # its digits, thousands perhaps, would tell nothing
+            raise ValueError(
+                f"{name} must be finite as a float, at most 1.8e308 in size. "
+                f"Got {name}=(a larger {type(value).__name__}). Try {name}=1.0."
+            ) from error
+        if not finite:
             raise ValueError(message("be finite", name, value, f"Try {name}=1.0."))
 
 
@@ -104,7 +111,7 @@ def one_of(options: Iterable[str], **values: object) -> None:
     for name, value in values.items():
         if value in known:
             continue
-        nearest = difflib.get_close_matches(str(value).lower(), known, n=1, cutoff=0.3)
+        nearest = difflib.get_close_matches(str(value).lower(), known, n=1, cutoff=0.5)
         remedy = f"Did you mean {nearest[0]!r}?" if nearest else f"Try {name}={known[0]!r}."
         raise ValueError(message(f"be one of {', '.join(map(repr, known))}", name, value, remedy))
 
@@ -144,11 +151,15 @@ def floating(**values: object) -> None:
             raise ValueError(message("be torch.float32 or torch.float64", name, value, remedy))
 
 
-def device(**values: str | torch.device) -> None:
+def device(*, abstract: bool = False, **values: str | torch.device) -> None:
     """Each value names a device that exists on this computer.
 
+    Args:
+        abstract: whether torch's `"meta"` device is one too, which keeps shapes and no numbers.
+        **values: the devices or their names.
+
     Raises:
-        ValueError: if a name cannot be read as a device.
+        ValueError: if a name cannot be read as a device, or is `"meta"` and `abstract` is false.
         RuntimeError: if there is no such device here.
     """
     for name, value in values.items():
@@ -156,6 +167,8 @@ def device(**values: str | torch.device) -> None:
             wanted = torch.device(value)
         except (RuntimeError, TypeError) as error:
             raise ValueError(message("name a device", name, value, f"Try {name}='cpu'.")) from error
+        if wanted.type == "meta" and not abstract:
+            raise ValueError(message("be a device that holds numbers", name, value, f"Try {name}='cpu'."))
         try:
             torch.empty(0, device=wanted)
         except (RuntimeError, AssertionError, NotImplementedError) as error:

@@ -31,19 +31,21 @@ def map(function: Callable[..., Any], tree: PyTree, *rest: PyTree) -> PyTree:
     Args:
         function: takes one leaf of each tree.
         tree: the tree whose structure the result has.
-        *rest: further trees of the same structure.
+        *rest: further trees of the same structure; a dict may stand for an OrderedDict.
 
     Returns:
         A tree of the structure of `tree`.
 
     Raises:
-        ValueError: if the structures differ.
+        ValueError: if the structures differ; the message names the paths.
 
     Example:
         >>> import torch
         >>> map(lambda a, b: a + b, {"x": torch.tensor(1)}, {"x": torch.tensor(2)})
         {'x': tensor(3)}
     """
+    if rest:
+        check_structure(tree=tree, **{f"rest[{place}]": other for place, other in enumerate(rest)})
     return optree.tree_map(function, tree, *rest)
 
 
@@ -110,6 +112,49 @@ def check_tensors(**trees: PyTree) -> None:
             remedy = "Leave it out of the tree." if leaf is None else f"Try torch.tensor({leaf!r})."
             kind = type(leaf).__name__
             raise TypeError(f"{accessor.codify(name)} is a {kind} ({leaf!r}); expected a Tensor. {remedy}")
+
+
+def check_structure(**trees: PyTree) -> None:
+    """Each tree has the structure of the first.
+
+    Raises:
+        ValueError: if one has another; the message gives up to three of the paths that differ.
+
+    Example:
+        >>> import torch
+        >>> one = torch.ones(2)
+        >>> check_structure(params={"w": one}, updates={"w": one, "b": one})
+        Traceback (most recent call last):
+        ...
+        ValueError: updates must have the structure of params. Got missing=[], unknown=["updates['b']"]. ...
+    """
+    (first, tree), *others = trees.items()
+    structure = flatten(tree)[1]
+    for name, other in others:
+        if _fits(structure, other):
+            continue
+        # As dicts, for they keep the order and find a path at once.
+        expected, found = dict.fromkeys(paths(tree)), dict.fromkeys(paths(other))
+        missing = [name + path for path in expected if path not in found][:3]
+        unknown = [name + path for path in found if path not in expected][:3]
+        came = f"missing={missing}, unknown={unknown}"
+        if not missing and not unknown:
+            came = f"{name} of {flatten(other)[1]}, where {first} is of {structure}"
+        raise ValueError(
+            f"{name} must have the structure of {first}. Got {came}. "
+            f"Make {name} from {first}, as tree.map and grad do."
+        )
+
+
+def _fits(structure: Structure, tree: PyTree) -> bool:
+    """Whether the tree has the structure, and leaves where it ends."""
+    if flatten(tree)[1] == structure:
+        return True
+    try:  # a dict is then as good as an OrderedDict
+        ends = structure.flatten_up_to(tree)
+    except ValueError:
+        return False
+    return all(leaves(end) and leaves(end)[0] is end for end in ends)
 
 
 def size(tree: PyTree) -> int:
@@ -224,6 +269,7 @@ def stack(trees: list[PyTree]) -> PyTree:
     """
     if not trees:
         raise ValueError("trees must hold at least one tree. Got an empty list. Pass a list of equal trees.")
+    check_structure(**{f"trees[{place}]": tree for place, tree in enumerate(trees)})
     return map(lambda *leaf: torch.stack(leaf), *trees)
 
 

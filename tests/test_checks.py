@@ -38,6 +38,12 @@ R, NAN = "1.0.", math.nan
         (checks.finite, None, T + "must be a real number. Got width=None. Try width=1.0."),
         (checks.finite, math.nan, V + "must be finite. Got width=nan. Try width=1.0."),
         (checks.finite, -math.inf, V + "must be finite. Got width=-inf. Try width=1.0."),
+        (checks.finite, 10**400, V + "must be finite as a float, at most 1.8e308 in size. "
+         "Got width=(a larger int). Try width=1.0."),
+        (checks.positive, -(10**400), V + "must be finite as a float, at most 1.8e308 in size. "
+         "Got width=(a larger int). Try width=1.0."),
+        (checks.finite, fractions.Fraction(10**400), V + "must be finite as a float, at most 1.8e308 in "
+         "size. Got width=(a larger Fraction). Try width=1.0."),
         (checks.positive, 0, V + "must be positive. Got width=0. Try width=1."),
         (checks.positive, math.inf, V + "must be finite. Got width=inf. Try width=1.0."),
         (checks.non_negative, -2, V + "must not be negative. Got width=-2. Try width=2."),
@@ -67,6 +73,8 @@ R, NAN = "1.0.", math.nan
          "Got width=torch.float16. Try width=torch.float64."),
         (checks.device, "gpux", V + "must name a device. Got width='gpux'. Try width='cpu'."),
         (checks.device, 1.5, V + "must name a device. Got width=1.5. Try width='cpu'."),
+        (checks.device, "meta", V + "must be a device that holds numbers. Got width='meta'. "
+         "Try width='cpu'."),
     ],
 )  # fmt: skip
 def test_the_whole_message(check: Callable[..., None], value: Any, said: str) -> None:
@@ -121,18 +129,24 @@ def test_positive_widths_pass(widths: list[int]) -> None:
     checks.widths(a=widths, b=tuple(widths))
 
 
+def test_a_number_of_more_digits_than_python_prints() -> None:
+    assert "Got width=(a larger int)." in raised(checks.finite, width=10**5000)
+
+
 def test_the_nearest_option_is_offered() -> None:
     options = ("adam", "lbfgs")
     checks.one_of(options, method="adam", other="lbfgs")
     law = "ValueError: method must be one of 'adam', 'lbfgs'. Got method="
     assert raised(checks.one_of, options=options, method="Adan") == f"{law}'Adan'. Did you mean 'adam'?"
+    assert raised(checks.one_of, options=options, method="lm") == f"{law}'lm'. Try method='adam'."
     assert raised(checks.one_of, options=options, method="zzz") == f"{law}'zzz'. Try method='adam'."
     assert raised(checks.one_of, options=iter(options), method=3) == f"{law}3. Try method='adam'."
 
 
 def test_floating_types_and_devices_pass() -> None:
     checks.floating(a=torch.float32, b=torch.float64)
-    checks.device(a="cpu", b=torch.device("meta"))
+    checks.device(a="cpu", b=torch.device("cpu"))
+    checks.device(abstract=True, a="cpu", b=torch.device("meta"), c="meta")
 
 
 def test_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:

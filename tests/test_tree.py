@@ -1,5 +1,6 @@
 """The laws of trees: what is taken apart goes together again."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -77,9 +78,48 @@ def test_map_keeps_the_structure_and_composes(t: Any) -> None:
     assert same(tree.map(lambda x: x, t), t)
 
 
-def test_map_refuses_other_structures() -> None:
-    with pytest.raises(ValueError, match=r"[Ee]xpected"):
-        tree.map(torch.add, {"a": torch.ones(1)}, {"b": torch.ones(1)})
+ONE = torch.ones(1)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "came"),
+    [
+        ({"a": ONE}, {"b": ONE}, """missing=["rest[1]['a']"], unknown=["rest[1]['b']"]"""),
+        ({"a": ONE}, {}, """missing=["rest[1]['a']"], unknown=[]"""),
+        ({"a": ONE}, {"a": [ONE]}, """missing=["rest[1]['a']"], unknown=["rest[1]['a'][0]"]"""),
+        ([[ONE], ONE], [ONE, ONE], "missing=['rest[1][0][0]'], unknown=['rest[1][0]']"),
+        ([ONE], [None], "missing=['rest[1][0]'], unknown=[]"),
+        ([ONE] * 5, [], "missing=['rest[1][0]', 'rest[1][1]', 'rest[1][2]'], unknown=[]"),
+        ([ONE], (ONE,), "rest[1] of PyTreeSpec((*,)), where tree is of PyTreeSpec([*])"),
+        ([ONE, []], [ONE, ()], "rest[1] of PyTreeSpec([*, ()]), where tree is of PyTreeSpec([*, []])"),
+    ],
+)
+def test_map_tells_how_structures_differ(left: Any, right: Any, came: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        tree.map(lambda *_: None, left, left, right)
+    assert str(caught.value) == (
+        f"rest[1] must have the structure of tree. Got {came}. "
+        "Make rest[1] from tree, as tree.map and grad do."
+    )
+
+
+def test_an_error_of_the_mapped_function_is_its_own() -> None:
+    def fail(*_: Tensor) -> None:
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="^mine$"):
+        tree.map(fail, [ONE], [ONE])
+
+
+def test_an_ordered_dict_is_mapped_with_a_dict() -> None:
+    found = tree.map(torch.sub, {"a": 3 * ONE, "b": ONE}, OrderedDict(b=ONE, a=ONE))
+    assert found == {"a": 2, "b": 0}
+
+
+@pytest.mark.parametrize(("count", "trees"), [(1, {"a": [ONE]}), (2, {"a": [ONE], "b": [ONE]})])
+def test_equal_structures_pass(count: int, trees: dict[str, Any]) -> None:
+    assert len(trees) == count
+    tree.check_structure(**trees)
 
 
 @given(trees)
@@ -174,6 +214,8 @@ def test_an_ensemble_is_ready_for_vmap() -> None:
 def test_what_cannot_be_stacked_or_unstacked() -> None:
     with pytest.raises(ValueError, match="trees must hold at least one tree. Got an empty list. Pass a list"):
         tree.stack([])
+    with pytest.raises(ValueError, match=r"^trees\[1\] must have the structure of trees\[0\]\. Got missing"):
+        tree.stack([{"a": torch.ones(1)}, {"b": torch.ones(1)}])
     for t in ([torch.ones(2), torch.ones(3)], [torch.ones(())], {}):
         with pytest.raises(
             ValueError, match=r"one first dimension in all its leaves\. Got shapes .* made by stack"

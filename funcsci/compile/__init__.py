@@ -9,5 +9,6 @@ from funcsci.compile.backends import compiler as compiler
 from funcsci.compile.jit import Compilation as Compilation
 from funcsci.compile.jit import Jitted as Jitted
 from funcsci.compile.jit import compilations as compilations
+from funcsci.compile.jit import inside_transform as inside_transform
 from funcsci.compile.jit import jit as jit
 from funcsci.compile.trace import ImpureFunctionError as ImpureFunctionError

@@ -2,9 +2,10 @@
 
 import functools
 import time
+import types
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 import torch
 from torch import Tensor, fx
@@ -82,22 +83,30 @@ class Jitted(Generic[Arguments, Result]):
     def __repr__(self) -> str:
         return f"jit({self.__name__}, backend={self.backend!r}, programs={len(self._programs)})"
 
+    @overload
+    def __get__(self, instance: None, owner: type) -> "Jitted[Arguments, Result]": ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> Callable[..., Result]: ...
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """As a method: the object is the first argument, and all objects share the programs."""
+        return self if instance is None else types.MethodType(self, instance)
+
     def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         """The function's result, from the program for arguments of this kind."""
         leaves, structure = tree.flatten_in_order((args, kwargs))
-        types = tuple(map(type, leaves))
-        known = KNOWN.issuperset(types)
+        kinds = tuple(map(type, leaves))
+        known = KNOWN.issuperset(kinds)
         if not known and any(isinstance(leaf, Tensor) and type(leaf) not in PLAIN for leaf in leaves):
             return self.function(*args, **kwargs)
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         facts = [facts_of(tensor) for tensor in tensors]
-        if _transformed(facts):
+        if inside_transform() or (torch.is_grad_enabled() and any([fact[3] for fact in facts])):
             return self.function(*args, **kwargs)
         if not known:
             check_leaves(self.function, args, kwargs)
         strides = [tensor.stride() for tensor in tensors]
         statics = () if len(tensors) == len(leaves) else statics_of(leaves)
-        key = (structure, types, tuple(facts), tuple(strides), statics, surroundings())
+        key = (structure, kinds, tuple(facts), tuple(strides), statics, surroundings())
         latest, program = self._latest  # comparing with one key is quicker than hashing
         if key != latest:
             program = self._programs.get(key)
@@ -139,6 +148,8 @@ def jit(
     - called inside a transform (`grad`, `vmap`, `jvp`, another `jit`), or on tensors that
       `requires_grad` while gradients are recorded, the function itself runs: the compiler stands
       outermost, and nothing differentiates a program;
+    - as a method's decorator, it takes the object as the first argument, which must then be a pytree
+      of tensors, such as a NamedTuple;
     - tensors that the function closes over become constants of the program. One that is changed
       in place later may or may not be seen: pass what changes as an argument;
     - what the function does besides computing tensors, such as printing, it does once.
@@ -152,8 +163,9 @@ def jit(
         A callable of the same arguments. Its `compilations` tell what was compiled and why.
 
     Raises:
-        TypeError: (when called) for a leaf that is a float or another object, or a function that
-            branches on a tensor's value, or closes over a tensor that requires a gradient.
+        TypeError: if `function` cannot be called; (when called) for a leaf that is a float or another
+            object, or a function that branches on a tensor's value, or closes over a tensor that
+            requires a gradient.
         ImpureFunctionError: (when called) for a function that writes into an argument or into a
             tensor it closes over.
         ValueError: if the backend is unknown.
@@ -170,6 +182,9 @@ def jit(
     transforms compile on every version of torch; a float is refused instead of compiled anew for
     each value.
     """
+    if not callable(function):
+        remedy = "Try jit(lambda x: 2 * x), or functools.partial(jit, backend=...) as a decorator."
+        raise TypeError(checks.message("be a function", "function", function, remedy))
     if backend is not None:
         checks.one_of(backends.BACKENDS, backend=backend)
     return Jitted(function, backend, steps)
@@ -182,14 +197,25 @@ def _name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _transformed(facts: list[Any]) -> bool:
-    """Whether the call stands inside a transform, a trace or a compiler: then it is inlined."""
-    return (
+def inside_transform() -> bool:
+    """Whether this line runs inside a transform, a trace or a compiler, where tensors may hold no numbers.
+
+    That is inside `grad`, `vmap`, `jvp` and the other transforms of `torch.func`, a forward-mode level, a
+    mode that watches operations (`make_fx`, and so the trace of `jit`), or `torch.compile`. A jitted
+    function is inlined there.
+
+    Example:
+        >>> import torch
+        >>> seen = []
+        >>> _ = torch.func.vmap(lambda x: seen.append(inside_transform()) or x)(torch.ones(2))
+        >>> inside_transform(), seen
+        (False, [True])
+    """
+    return bool(
         torch._C._functorch.peek_interpreter_stack() is not None
         or torch._C._len_torch_dispatch_stack() > 0
         or _forward_mode._current_level >= 0
         or _is_compiling()
-        or (torch.is_grad_enabled() and any([fact[3] for fact in facts]))
     )
 
 

@@ -134,7 +134,10 @@ def check_leaves(function: Callable[..., Any], args: Any, kwargs: Any) -> None:
                 f"{what}. A float would be compiled anew for every value. Try torch.tensor({float(leaf)!r})."
             )
         if not isinstance(leaf, STATIC):
-            raise TypeError(
-                f"{what} and static bool, int, str or None. "
-                "Convert it to a tensor, or let the function close over it."
-            )
+            remedy = "Convert it to a tensor, or let the function close over it."
+            if name in ("self", "cls"):
+                remedy = (
+                    "Instead of the method, jit a function that takes the tensors it changes and closes "
+                    "over the rest, or make the class a NamedTuple of tensors."
+                )
+            raise TypeError(f"{what} and static bool, int, str or None. {remedy}")

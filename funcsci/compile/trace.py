@@ -50,7 +50,20 @@ def trace(
             raise _impure("a tensor that it closes over") from error
         raise
     _refuse_dynamic_shapes(module.graph)
+    _fill_in_numbers(module)
     return module
+
+
+def _fill_in_numbers(module: fx.GraphModule) -> None:
+    """Under vmap torch 2.1 records a number as a tensor to be cast, which inductor cannot read: fill one."""
+    for node in list(module.graph.nodes):
+        if node.target is torch.ops.aten._to_copy.default and not isinstance(node.args[0], fx.Node):
+            where = {"dtype": node.kwargs["dtype"], "device": node.kwargs.get("device", "cpu")}
+            with module.graph.inserting_before(node):
+                filled = module.graph.call_function(torch.ops.aten.full.default, ([], node.args[0]), where)
+            node.replace_all_uses_with(filled)
+            module.graph.erase_node(node)
+    module.recompile()
 
 
 def _impure(what: str) -> ImpureFunctionError:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from funcsci import checks
+from funcsci.nn.model import check_no_parameters
 
 Activation: TypeAlias = Callable[[Tensor], Tensor]
 """A function of each entry of a tensor."""
@@ -47,7 +48,7 @@ def activation(name_or_function: str | Activation) -> Activation:
         The function.
 
     Raises:
-        TypeError: if it is neither a name nor a function.
+        TypeError: if it is neither a name nor a function, or a `torch.nn.Module` with parameters.
         ValueError: if the name is unknown; the message gives the nearest.
 
     Example:
@@ -69,4 +70,5 @@ def activation(name_or_function: str | Activation) -> Activation:
     if isinstance(wrong, type) or not callable(wrong):
         must = "be a name or a function of one tensor"
         raise TypeError(checks.message(must, "activation", wrong, "Try activation='tanh'."))
+    check_no_parameters(activation=wrong)
     return name_or_function

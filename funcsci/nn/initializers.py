@@ -75,12 +75,12 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
     return shape[1] * kernel, shape[0] * kernel
 
 
-def gain(nonlinearity: str, a: float = 0.0) -> float:
+def gain(nonlinearity: str, a: float = 0.01) -> float:
     """The factor that keeps a signal's variance through a nonlinearity, as `torch.nn.init.calculate_gain`.
 
     Args:
         nonlinearity: one of `GAINS`.
-        a: slope of `"leaky_relu"` at negative inputs.
+        a: slope of `"leaky_relu"` at negative inputs; the default is torch's.
 
     Example:
         >>> round(gain("tanh"), 3)
@@ -116,7 +116,7 @@ def ones() -> Initializer:
 
 
 def uniform(low: float = 0.0, high: float = 1.0) -> Initializer:
-    """Uniform in `[low, high)`.
+    """Uniform in `[low, high)`; rounding may reach `high`, as in `random.uniform`.
 
     Raises:
         ValueError: if `low` is not below `high`.

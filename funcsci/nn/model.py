@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias, overload
 import torch
 from torch import Tensor
 
-from funcsci import random
+from funcsci import checks, random
 from funcsci.random import Key
 from funcsci.tree import Params as Params
 from funcsci.tree import PyTree
@@ -67,11 +67,16 @@ def placed(key: Key, device: str | torch.device | None) -> Key:
 
     Raises:
         TypeError: if `key` is not a tensor, as when a seed is passed for a key.
+        ValueError: if `device` cannot be read as a device.
+        RuntimeError: if there is no such device here.
     """
     if not isinstance(key, Tensor):
         seed = key if isinstance(key, int) else 0
         raise TypeError(f"key must be a key, not a seed. Got key={key!r}. Try key=random.key({seed}).")
-    return key if device is None else key.to(device)
+    if device is None:
+        return key
+    checks.device(device=device, abstract=True)
+    return key.to(device)
 
 
 def stateful(model: Model | StatefulModel) -> StatefulModel:
@@ -210,12 +215,7 @@ def _as_model(index: int, layer: Any) -> Model | StatefulModel:
             f"models[{index}] must be a model or a function of one tensor. Got {layer!r}. "
             "Try nn.linear(2, 3) or torch.tanh."
         )
-    # A Module's weights would be constants of the function: never learned, and no one would be told.
-    if isinstance(layer, torch.nn.Module) and next(layer.parameters(), None) is not None:
-        raise TypeError(
-            f"models[{index}] must keep its parameters outside. Got the Module {type(layer).__name__}, whose "
-            "parameters would not be learned. Use the library's own layer, such as nn.linear."
-        )
+    check_no_parameters(**{f"models[{index}]": layer})
 
     def init(
         key: Key, *, dtype: torch.dtype | None = None, device: str | torch.device | None = None
@@ -227,6 +227,21 @@ def _as_model(index: int, layer: Any) -> Model | StatefulModel:
         return y
 
     return Model(init, apply)
+
+
+def check_no_parameters(**functions: object) -> None:
+    """No function is a Module with weights: they would be constants, never learned, and no one would be told.
+
+    Raises:
+        TypeError: if a function is a `torch.nn.Module` that has parameters.
+    """
+    for name, function in functions.items():
+        if isinstance(function, torch.nn.Module) and next(function.parameters(), None) is not None:
+            raise TypeError(
+                f"{name} must keep its parameters outside. Got the Module {type(function).__name__}, whose "
+                "parameters would not be learned. Use the library's own layer, such as nn.linear, or a plain "
+                "function, such as torch.tanh."
+            )
 
 
 def check_length(expected: int, **trees: PyTree) -> None:

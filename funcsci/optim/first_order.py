@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 
 from funcsci import checks, tree
-from funcsci.optim.transform import Optimizer, Schedule, chain, scale_by_learning_rate, zero_steps
+from funcsci.optim.transform import Optimizer, Schedule, chain, scale_by_learning_rate, zero_steps, zeros
 from funcsci.tree import Params, Scalar
 
 
@@ -49,7 +49,7 @@ def scale_by_momentum(momentum: float, *, nesterov: bool = False) -> Optimizer:
     checks.non_negative(momentum=momentum)
 
     def init(params: Params) -> MomentumState:
-        return MomentumState(tree.map(torch.zeros_like, params))
+        return MomentumState(zeros(params))
 
     def update(grads: Params, state: MomentumState, params: Params) -> tuple[Params, MomentumState]:
         buffer = tree.map(lambda b, g: momentum * b + g, state.momentum, grads)
@@ -106,8 +106,7 @@ def scale_by_adam(betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) 
     checks.non_negative(eps=eps)
 
     def init(params: Params) -> AdamState:
-        zeros = tree.map(torch.zeros_like, params)
-        return AdamState(zero_steps(params), zeros, tree.map(torch.zeros_like, params))
+        return AdamState(zero_steps(params), zeros(params), zeros(params))
 
     def update(grads: Params, state: AdamState, params: Params) -> tuple[Params, AdamState]:
         steps = state.steps + 1

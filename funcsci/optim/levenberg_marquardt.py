@@ -20,7 +20,7 @@ TRUSTED_DAMPING = 1.0
 PROBE = 0.1
 """The length, in steps, at which the residual's curvature along a step is probed."""
 CURVED = 0.75
-"""Steps whose correction exceeds this share of their length are not corrected."""
+r"""A step $v$ is corrected by $a$ only while $2 \lVert a \rVert / \lVert v \rVert$ is at most this."""
 UPHILL = 10.0
 """No step may raise the value by more than this factor."""
 

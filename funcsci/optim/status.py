@@ -7,7 +7,8 @@ class Status(NamedTuple):
     """Whether a solver reached what was asked of it, and why it stopped.
 
     Attributes:
-        converged: whether the tolerance was met.
+        converged: whether the tolerance was met; for a loop without a tolerance, such as `train.fit`,
+            whether it took the steps asked for.
         reason: a sentence for a person.
 
     Example:

@@ -46,13 +46,14 @@ def apply_updates(params: Params, updates: Params) -> Params:
         A new pytree with the structure, shapes and dtypes of `params`.
 
     Raises:
-        ValueError: if the structures differ.
+        ValueError: if the structures differ; the message names the paths.
 
     Example:
         >>> import torch
         >>> apply_updates({"w": torch.tensor(1.0)}, {"w": torch.tensor(0.5)})
         {'w': tensor(1.5000)}
     """
+    tree.check_structure(params=params, updates=updates)
     return tree.map(lambda param, update: param + update.to(param.dtype), params, updates)
 
 
@@ -165,6 +166,12 @@ def _descend(rate: Scalar, grads: Params) -> Params:
 def zero_steps(params: Params) -> Scalar:
     """A step counter: int64 zero of shape (), on the device of the parameters."""
     return torch.zeros((), dtype=torch.int64, device=placement(params)[1])
+
+
+def zeros(params: Params) -> Params:
+    """The first value of a running mean: zero at each leaf; the checks are those of `placement`."""
+    placement(params)
+    return tree.map(torch.zeros_like, params)
 
 
 def placement(params: Params) -> tuple[torch.dtype, torch.device]:

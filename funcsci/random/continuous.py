@@ -55,6 +55,9 @@ def uniform(
 ) -> Floats:
     """Uniform numbers in [minval, maxval), in steps of (maxval - minval) 2**-23 (float64: 2**-52).
 
+    Each is rounded to its dtype, which may reach maxval where the interval is narrow beside its distance
+    from 0; in [0, 1) nothing is rounded.
+
     Args:
         minval: a finite number below maxval, or a tensor that broadcasts to `shape`.
         maxval: likewise.

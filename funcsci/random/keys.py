@@ -54,7 +54,8 @@ def key(seed: int, *, device: str | torch.device | None = None) -> Key:
     """The key of a seed: its high and its low 32 bits, a negative one in two's complement.
 
     Raises:
-        ValueError: if the seed is not in [-2**63, 2**63).
+        ValueError: if the seed is not in [-2**63, 2**63), or `device` cannot be read as a device.
+        RuntimeError: if there is no such device here.
 
     Example:
         >>> from funcsci import random
@@ -66,6 +67,8 @@ def key(seed: int, *, device: str | torch.device | None = None) -> Key:
     checks.integer(seed=seed)
     if not -(2**63) <= seed < 2**63:
         raise ValueError(checks.message("be a 64-bit integer", "seed", seed, f"Try seed={seed % 2**32}."))
+    if device is not None:
+        checks.device(device=device, abstract=True)
     return torch.tensor([(seed >> 32) & MASK, seed & MASK], dtype=torch.int64, device=device)
 
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from torch.autograd import forward_ad
 from torch.func import grad, jacrev, jvp, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from funcsci.compile import compilations, jit
+from funcsci.compile import compilations, inside_transform, jit
 
 trace = functools.partial(jit, backend="trace")
 
@@ -158,6 +158,30 @@ def test_inside_a_transform_the_function_is_inlined(name: str) -> None:
     assert len(jitted.compilations) == 1
 
 
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_a_function_can_ask_whether_it_runs_inside_a_transform(name: str) -> None:
+    seen = []
+    TRANSFORMS[name](lambda x: (seen.append(inside_transform()), x.sin())[1], torch.linspace(0, 1, 3))
+    assert seen and all(seen)
+    assert not inside_transform()
+
+
+def test_forward_mode_and_gradients_by_the_tape() -> None:
+    with forward_ad.dual_level():
+        assert inside_transform()
+    x = torch.ones(2, requires_grad=True)
+    with torch.no_grad(), torch.device("cpu"):
+        assert not inside_transform()
+    assert x.requires_grad and not inside_transform()  # the tape alone changes no tensor
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize("wrong", ["a", None, 3, torch.ones(1)])
+def test_what_cannot_be_called_is_refused(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"function must be a function\. Got function=.*\. Try jit\("):
+        jit(wrong)
+
+
 def test_dual_numbers_pass_through() -> None:
     jitted = trace(lambda x: x**2)
     jitted(torch.tensor(3.0))
@@ -249,6 +273,52 @@ def test_any_callable_will_do() -> None:
         "Shift",
         "by",
     ]
+
+
+class Line(NamedTuple):
+    slope: Tensor
+    start: Tensor
+
+    @trace
+    def at(self, x: Tensor) -> Tensor:
+        return self.slope * x + self.start
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.count = 2
+
+    @trace
+    def times(self, x: Tensor) -> Tensor:
+        return self.count * x
+
+    @classmethod
+    @trace
+    def twice(cls, x: Tensor) -> Tensor:
+        return 2 * x
+
+    @staticmethod
+    @trace
+    def thrice(x: Tensor) -> Tensor:
+        return 3 * x
+
+
+def test_a_jitted_method_takes_its_object_as_an_argument_and_shares_its_programs() -> None:
+    x = torch.arange(3.0)
+    first, second = Line(torch.tensor(2.0), torch.tensor(1.0)), Line(torch.tensor(-1.0), torch.tensor(0.0))
+    assert torch.equal(first.at(x), 2 * x + 1)
+    assert torch.equal(second.at(x), -x)
+    assert torch.equal(Line.at(first, x), 2 * x + 1)
+    assert reasons(Line.at) == ["first call"]
+    assert torch.equal(grad(lambda line: line.at(x).sum())(first).slope, x.sum())
+    assert torch.equal(Counter().thrice(x), 3 * x)
+
+
+@pytest.mark.parametrize("method", ["times", "twice"])
+def test_an_object_that_no_program_can_take_is_refused(method: str) -> None:
+    said = r"^(self|cls) is a .*; a jitted function takes tensors .* jit a function that .*closes over"
+    with pytest.raises(TypeError, match=said):
+        getattr(Counter(), method)(torch.ones(2))
 
 
 def test_a_jitted_function_keeps_its_name_and_tells_its_programs() -> None:

@@ -141,3 +141,11 @@ def test_the_graph_is_flat_and_functional() -> None:
         isinstance(target, torch._ops.OpOverload) and not target._schema.is_mutable for target in targets
     )
     assert torch.allclose(module(torch.ones(3))[0], torch.sin(torch.tensor(2.0)))
+
+
+def test_numbers_under_vmap_are_tensors_of_the_graph():
+    times = torch.linspace(0, 1, 5)
+    module = trace(lambda t: [vmap(lambda s: 2 * (s - 0.5) / 3)(t)], [times], ["t"])
+    cast = [node for node in module.graph.nodes if node.target is torch.ops.aten._to_copy.default]
+    assert all(isinstance(node.args[0], torch.fx.Node) for node in cast)
+    torch.testing.assert_close(module(times)[0], 2 * (times - 0.5) / 3)

@@ -50,7 +50,9 @@ def test_forward_mode_equals_reverse_mode(name):
 
 
 def test_a_function_is_returned_as_it_is():
+    module = torch.nn.Hardtanh()
     assert nn.activation(torch.cos) is torch.cos
+    assert nn.activation(module) is module
 
 
 @pytest.mark.wrong_types
@@ -61,6 +63,13 @@ def test_a_function_is_returned_as_it_is():
         ("SiLU", ValueError, "Got activation='SiLU'. Did you mean 'silu'?"),
         (3, TypeError, "activation must be a name or a function of one tensor. Got activation=3."),
         (torch.nn.Tanh, TypeError, "a function of one tensor. Got activation=<class"),
+        (
+            torch.nn.PReLU(),
+            TypeError,
+            "activation must keep its parameters outside. Got the Module PReLU, whose parameters would not "
+            "be learned. Use the library's own layer, such as nn.linear, or a plain function, such as "
+            "torch.tanh.",
+        ),
     ],
 )
 def test_errors_say_what_must_hold(wrong, error, message):

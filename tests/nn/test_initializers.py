@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from funcsci import random
 from funcsci.nn import initializers
@@ -65,6 +66,13 @@ def test_gain_is_torchs(nonlinearity, a):
     assert initializers.gain(nonlinearity, a) == pytest.approx(torch.nn.init.calculate_gain(nonlinearity, a))
 
 
+@pytest.mark.parametrize("nonlinearity", initializers.GAINS)
+def test_the_gain_by_default_is_torchs(nonlinearity):
+    assert initializers.gain(nonlinearity) == pytest.approx(
+        torch.nn.init.calculate_gain(nonlinearity), rel=1e-15
+    )
+
+
 @pytest.mark.parametrize("value", [-2.0, 0.0, 1, 0.25])
 def test_constant(value):
     assert torch.equal(initializers.constant(value)(KEY, (3, 2)), torch.full((3, 2), float(value)))
@@ -86,7 +94,6 @@ def test_normal():
 
 
 def test_truncated_normal_has_the_moments_of_the_cut_distribution():
-    stats = pytest.importorskip("scipy.stats")
     sample = initializers.truncated_normal(0.2, -1.0, 2.5)(KEY, (200, 300))
     assert sample.min() >= -0.2 and sample.max() <= 0.5
     mean, variance = stats.truncnorm.stats(-1.0, 2.5)
@@ -115,7 +122,6 @@ def test_kaiming(shape, mode, nonlinearity, a):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_lecun_normal(shape):
-    stats = pytest.importorskip("scipy.stats")
     sample = initializers.lecun_normal()(KEY, shape)
     std = 1 / math.sqrt(torch_fans(shape)[0])
     cut = stats.truncnorm(-2, 2)

@@ -180,6 +180,11 @@ def test_init_under_vmap_equals_a_loop():
             TypeError,
             "key must be a key, not a seed. Got key=3. Try key=random.key(3).",
         ),
+        (
+            lambda: nn.linear(1, 1).init(KEY, device="gpu"),
+            ValueError,
+            "device must name a device. Got device='gpu'. Try device='cpu'.",
+        ),
         (lambda: nn.linear(1, 1).init("a"), TypeError, "Got key='a'. Try key=random.key(0)."),
         (
             lambda: nn.sequential(nn.linear(1, 1)).apply({"weight": torch.ones(1, 1)}, torch.ones(1)),

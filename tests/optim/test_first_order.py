@@ -141,7 +141,11 @@ def test_apply_updates_keeps_dtypes_and_refuses_another_structure():
     params = {"w": torch.ones(2, dtype=torch.float32)}
     moved = optim.apply_updates(params, {"w": torch.ones(2, dtype=torch.float64)})
     assert moved["w"].dtype == torch.float32
-    with pytest.raises(ValueError, match="dict"):
+    said = (
+        "updates must have the structure of params. Got missing=[\"updates['w']\"], "
+        "unknown=[\"updates['v']\"]. Make updates from params, as tree.map and grad do."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
         optim.apply_updates(params, {"v": torch.ones(2)})
 
 
@@ -175,6 +179,8 @@ def test_wrong_values_say_what_must_hold(call, message):
     [
         (lambda: optim.sgd("0.1"), "learning_rate must be a real number."),
         (lambda: optim.sgd(0.1).init({"w": 0.0}), "params['w'] is a float (0.0); expected a Tensor."),
+        (lambda: optim.scale_by_adam().init([0.0]), "params[0] is a float (0.0); expected a Tensor."),
+        (lambda: optim.scale_by_momentum(0.5).init([0.0]), "params[0] is a float (0.0); expected a Tensor."),
         (
             lambda: optim.adam(0.1).init({"w": torch.ones(2), "n": torch.ones(2, dtype=torch.int64)}),
             "params['n'] must have a floating-point dtype. Got torch.int64.",

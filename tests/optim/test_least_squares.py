@@ -267,9 +267,6 @@ def test_two_programs_serve_the_whole_search():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings(
-    "ignore:.torch._prims_common.check. is deprecated:FutureWarning"
-)  # inductor's own
 def test_compiled_equals_eager():
     points = data(noise=0.1)
     compiled = least_squares(decay, start(), points, backend="compile", steps=5, warn=False)

@@ -1,6 +1,7 @@
 """What every registered optimizer must satisfy; a new entry in OPTIMIZERS is tested with no further word."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -74,6 +75,27 @@ def test_pure_and_keeps_structure_shapes_and_dtypes(name, options, rate, kind):
     assert facts(after) == facts(state)
     again, _ = optimizer.update(grads, state, params)
     assert all(map(torch.equal, tree.leaves(updates), tree.leaves(again)))
+
+
+@pytest.mark.wrong_types
+@every
+@with_rates
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ({"w": 0.0}, TypeError, "params['w'] is a float (0.0); expected a Tensor. Try torch.tensor(0.0)."),
+        ([torch.ones(2), None], TypeError, "params[1] is a NoneType (None); expected a Tensor."),
+        (
+            {"w": torch.ones(2), "n": torch.ones(2, dtype=torch.int64)},
+            TypeError,
+            "params['n'] must have a floating-point dtype. Got torch.int64.",
+        ),
+        ({}, ValueError, "params must hold at least one tensor. Got an empty tree."),
+    ],
+)
+def test_init_names_the_leaf_that_it_cannot_take(name, options, rate, params, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        OPTIMIZERS[name](rate, **options).init(params)
 
 
 @every

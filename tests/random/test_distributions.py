@@ -61,6 +61,14 @@ def test_uniform_between_the_largest_numbers_is_finite() -> None:
     torch.testing.assert_close(drawn / most, 2 * unit - 1, rtol=0, atol=1e-15)
 
 
+def test_uniform_lies_in_its_interval_and_rounding_may_reach_the_end() -> None:
+    least, most = 1.0, 1.0 + 2.0**-22  # two steps of float32
+    x = random.uniform(random.key(0), (4096,), dtype=torch.float32, minval=least, maxval=most)
+    assert set(x.tolist()) == {least, 1.0 + 2.0**-23, most}
+    assert "may reach maxval" in str(random.uniform.__doc__)
+    assert float(random.uniform(random.key(0), (4096,), dtype=torch.float32).max()) < 1
+
+
 def test_discrete_frequencies() -> None:
     n, weights = 20_000, torch.tensor([0.1, 0.2, 0.3, 0.4])
     for drawn in (

@@ -13,6 +13,7 @@ KEY = random.key(0)
 WRONG: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: random.key(1.5), TypeError, "seed must be an integer. Got seed=1.5"),
     (lambda: random.key(2**63), ValueError, "seed must be .*64-bit.*Got seed=9223372036854775808.*Try"),
+    (lambda: random.key(0, device="gpu"), ValueError, r"^device must name .* Got device='gpu'\. Try .*'cpu'"),
     (lambda: random.split(0), TypeError, r"key must be an int64 tensor.*Got key=0.*funcsci.random.key\(0\)"),
     (
         lambda: random.split(torch.zeros(3, dtype=torch.int64)),
