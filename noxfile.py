@@ -1,6 +1,7 @@
 """Tasks of a developer, each in an environment of its own: `nox -s NAME`.
 
-With `nox --no-venv` a session runs in the environment at hand and installs nothing.
+With `nox --no-venv` a session runs in the environment at hand and installs nothing. `tests` and `tests_torch`
+cannot: they test a wheel that they install, so nox refuses them there.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""For mkdocs: pages show the text, the output and the pictures of scripts that were really run."""
+"""For mkdocs: pages show the output and the pictures of scripts that were really run."""
 
 import functools
 import os
@@ -13,7 +13,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
-PLACE = re.compile(r"\{\{ (source|output): (examples/\w+\.py) \}\}")
+PLACE = re.compile(r"\{\{ output: (examples/\w+\.py) \}\}")
 
 
 @functools.cache
@@ -31,23 +31,17 @@ def run(script: str) -> tuple[str, dict[str, bytes]]:
 
 
 def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> str:
-    """Put each script's source or output where a page names it, and its pictures beside the page."""
-
-    def content(match: re.Match[str]) -> str:
-        kind, script = match.groups()
-        if kind == "source":
-            return (ROOT / script).read_text().rstrip()
-        text, _ = run(script)
-        return text
-
-    return PLACE.sub(content, markdown)
+    """Put each script's output where a page names it."""
+    filled = PLACE.sub(lambda match: run(match[1])[0], markdown)
+    if "{{" in filled:
+        raise PluginError(f"{page.file.src_uri} holds a placeholder that is not understood")
+    return filled
 
 
 def on_files(files: Files, *, config: Any) -> Files:
     """Add the pictures of every script that a page shows."""
     for file in list(files.documentation_pages()):
-        for kind, script in PLACE.findall(file.content_string):
-            if kind == "output":
-                for name, content in run(script)[1].items():
-                    files.append(File.generated(config, f"assets/{name}", content=content))
+        for script in PLACE.findall(file.content_string):
+            for name, content in run(script)[1].items():
+                files.append(File.generated(config, f"assets/{name}", content=content))
     return files

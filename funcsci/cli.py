@@ -16,6 +16,7 @@ from funcsci import __version__, checks, compile
 from funcsci.compile.backends import BACKENDS
 from funcsci.pinn import Solution, solve_oscillator
 from funcsci.pinn.methods import METHODS
+from funcsci.plot import figure_path
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
 
@@ -65,9 +66,10 @@ def oscillator(
     Exits with status 1 where the solution did not converge.
     """
     checks.one_of(DTYPES, dtype=dtype)
-    for name, path in (("plot", plot), ("save", save)):
-        if path is not None:
-            checks.writable(**{name: path})
+    if plot is not None:
+        figure_path(plot=plot)
+    if save is not None:
+        checks.writable(save=save)
     with warnings.catch_warnings():
         # The text below says whether it converged, and so does the exit status.
         warnings.filterwarnings("ignore", "solve_oscillator did not converge", RuntimeWarning)
@@ -123,6 +125,6 @@ def _facts(solution: Solution) -> dict[str, Any]:
         "reason": solution.status.reason,
         "relative_l2": solution.relative_l2,
         "max_error": solution.max_error,
-        "steps": len(solution.history.loss),
-        "seconds": float(solution.history.seconds[-1]),
+        "steps": solution.steps,
+        "seconds": solution.seconds,
     }

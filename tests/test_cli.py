@@ -43,6 +43,12 @@ def test_adam_and_its_options(tmp_path: Path) -> None:
     assert solution.method == "adam" and len(solution.history.loss) == 20
 
 
+def test_no_steps_at_all_is_reported_as_such() -> None:
+    result = call("oscillator", "--method", "adam", "--steps", "0", "--json")
+    facts = json.loads(result.stdout)
+    assert result.exit_code == 1 and facts["steps"] == 0 and facts["seconds"] == 0.0
+
+
 def test_figure_and_solution_are_written(tmp_path: Path) -> None:
     result = call("oscillator", "--plot", str(tmp_path / "a.png"), "--save", str(tmp_path / "a.safetensors"))
     assert result.exit_code == 0 and "a.png" in result.stdout
@@ -73,6 +79,8 @@ def test_help_reads_well() -> None:
         (["--omega", "-1"], "omega must not be negative"),
         (["--t-span", "3", "1"], "t_span must run forward"),
         (["--plot", "no/such/folder/a.png"], "plot must lie in a folder that exists"),
+        (["--plot", "figure.abc"], "plot must end in"),
+        (["--save", "no/such/folder/a"], "save must lie in a folder that exists"),
         (["--dtype", "float16"], "dtype must be one of"),
         (["--device", "gpu"], "device must name a device"),
     ],

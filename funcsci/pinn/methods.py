@@ -79,7 +79,7 @@ def levenberg_marquardt(problem: Oscillator, settings: Settings) -> Outcome:
                 f"the linear last layer alone, by least squares on {hidden[-1]} random features, "
                 f"leaves a relative residual of {stage.error:.1e} (tol {settings.tol:.1e})"
             )
-            return Outcome(stage.params, hidden, "hard", log.history(), Status(True, reason), "eager")
+            return Outcome(stage.params, hidden, "hard", log.history(), Status(True, reason), "eager", 0)
     return _train_all_parameters(problem, settings, stage, log)
 
 
@@ -123,7 +123,7 @@ def _train_all_parameters(problem: Oscillator, settings: Settings, stage: _Stage
     )
     status = Status(error <= settings.tol, reason)
     backend = choose(settings.backend, steps=steps)
-    return Outcome(errors[error], hidden, "hard", log.history(), status, backend)
+    return Outcome(errors[error], hidden, "hard", log.history(), status, backend, len(found.history) - 1)
 
 
 def adam_method(problem: Oscillator, settings: Settings) -> Outcome:
@@ -156,7 +156,7 @@ def adam_method(problem: Oscillator, settings: Settings) -> Outcome:
     reason = f"{result.status.reason}, leaving a relative residual of {error:.1e} (tol {settings.tol:.1e})"
     status = Status(result.status.converged and error <= settings.tol, reason)
     history = History(result.loss.to(torch.float64), result.seconds)
-    return Outcome(result.params, hidden, "soft", history, status, result.backend)
+    return Outcome(result.params, hidden, "soft", history, status, result.backend, len(result.loss))
 
 
 METHODS: dict[str, Callable[[Oscillator, Settings], Outcome]] = {

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-from funcsci import checks, random
+from funcsci import checks, random, tree
 from funcsci.compile.backends import BACKENDS
 from funcsci.pinn.methods import METHODS
-from funcsci.pinn.problem import Oscillator, check_oscillator
+from funcsci.pinn.problem import Oscillator, check_oscillator, check_precision
 from funcsci.pinn.settings import Settings
 from funcsci.pinn.solution import Solution
 
@@ -92,20 +92,24 @@ def solve_oscillator(
     problem = check_oscillator(Oscillator(omega, damping, u0, du0, t_span))
     checks.one_of(METHODS, method=method)
     settings = _settings(method, hidden, steps, tol, points, seed, dtype, device, backend, progress)
+    check_precision(problem, dtype)
     outcome = METHODS[method](problem, settings)
     if not outcome.status.converged:
         warnings.warn(
             f"solve_oscillator did not converge: {outcome.status.reason}.", RuntimeWarning, stacklevel=2
         )
+    # Views of one vector round otherwise than the tensors that `load` makes: each gets its own memory.
+    params = tree.map(lambda leaf: leaf.clone(memory_format=torch.contiguous_format), outcome.params)
     return Solution(
         problem=problem,
-        params=outcome.params,
+        params=params,
         history=outcome.history,
         status=outcome.status,
         method=method,
         hidden=outcome.hidden,
         conditions=outcome.conditions,
         backend=outcome.backend,
+        steps=outcome.steps,
     )
 
 

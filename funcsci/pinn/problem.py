@@ -12,6 +12,9 @@ from funcsci.autodiff import derivative
 from funcsci.nn import Model
 from funcsci.tree import Params, Scalar
 
+DISTINCT_SHARE = 1e-4
+"""The spacing of floating-point times is at most this share of the interval."""
+
 
 class Oscillator(NamedTuple):
     r"""An initial value problem $u'' + 2 \zeta \omega u' + \omega^2 u = 0$ with $u, u'$ given at the start.
@@ -65,6 +68,27 @@ def check_oscillator(problem: Oscillator) -> Oscillator:
         du0=float(problem.du0),
         t_span=(float(start), float(end)),
     )
+
+
+def check_precision(problem: Oscillator, dtype: torch.dtype) -> None:
+    """The dtype can hold the squares of the problem's numbers, and tell its times apart.
+
+    Raises:
+        ValueError: if a number is too large or the interval too short for it.
+    """
+    name, limits = str(dtype).removeprefix("torch."), torch.finfo(dtype)
+    largest = limits.max ** (1 / 3)
+    for label, value in problem._asdict().items():
+        if max(map(abs, value if label == "t_span" else (value,))) > largest:
+            remedy = "Choose other units of time or of u."
+            raise ValueError(
+                checks.message(f"be at most {largest:.0e} in size for {name}", label, value, remedy)
+            )
+    coarseness = max(1 / largest, limits.eps * max(map(abs, problem.t_span)) / DISTINCT_SHARE)
+    if problem.duration < coarseness:
+        must = f"be long enough for {name} to tell 10,000 of its times apart"
+        remedy = "Let the time start at 0, choose another unit, or try dtype=torch.float64."
+        raise ValueError(checks.message(must, "t_span", problem.t_span, remedy))
 
 
 def equation(problem: Oscillator, function: Model, params: Params, t: Scalar) -> Scalar:

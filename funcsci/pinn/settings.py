@@ -28,8 +28,10 @@ class History(NamedTuple):
     """The course of a solution.
 
     Attributes:
-        loss: the mean squared dimensionless residual (plus that of soft conditions) after each step.
-        seconds: the time since the start after each step.
+        loss: the mean squared dimensionless residual, plus that of soft conditions, shape `(entries,)`.
+            `"levenberg_marquardt"` has it at the start and after each solve of the last layer and each step,
+            `"adam"` before each step, on that step's points.
+        seconds: the time since the start at which each entry was known, shape `(entries,)`.
     """
 
     loss: Tensor
@@ -45,3 +47,4 @@ class Outcome(NamedTuple):
     history: History
     status: Status
     backend: str
+    steps: int

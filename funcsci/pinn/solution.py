@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import overload
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,20 +17,24 @@ from torch.func import vmap
 
 from funcsci import checks, tree
 from funcsci.autodiff import derivative
+from funcsci.compile import inside_transform
 from funcsci.nn import Model
 from funcsci.optim import Status
 from funcsci.pinn import storage
 from funcsci.pinn.problem import Oscillator, closed_form, equation
 from funcsci.pinn.settings import History
 from funcsci.pinn.trial import TRIALS
-from funcsci.plot import solution_figure
+from funcsci.plot import figure_path, solution_figure
 from funcsci.tree import Params, Scalar
+
+Times = TypeVar("Times", Tensor, float, NDArray[np.floating])
+"""A number, an array or a tensor: what comes in is what goes out."""
 
 JUDGED_POINTS = 1_000
 """Equally spaced points on which errors against the closed form are measured."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Solution:
     """The solution of an oscillator: a trained function of time and the story of how it was found.
 
@@ -43,6 +47,7 @@ class Solution:
         hidden: the network's hidden widths.
         conditions: how the initial conditions are met, `"hard"` or `"soft"`.
         backend: what the steps ran on.
+        steps: how many steps the iteration took; 0 where the last layer alone was enough.
 
     Example:
         >>> from funcsci.pinn import solve_oscillator
@@ -59,17 +64,12 @@ class Solution:
     hidden: tuple[int, ...]
     conditions: str
     backend: str
+    steps: int
 
     def __post_init__(self) -> None:
         tree.check_tensors(params=self.params)
 
-    @overload
-    def __call__(self, t: Tensor) -> Tensor: ...
-    @overload
-    def __call__(self, t: float) -> float: ...
-    @overload
-    def __call__(self, t: NDArray[np.floating]) -> NDArray[np.floating]: ...
-    def __call__(self, t: Tensor | float | NDArray[np.floating]) -> Tensor | float | NDArray[np.floating]:
+    def __call__(self, t: Times) -> Times:
         """The solution u(t).
 
         Args:
@@ -81,11 +81,9 @@ class Solution:
         Raises:
             TypeError: if `t` is something else, or complex.
         """
-        return self._at(lambda params, t: self._function.apply(params, t), t)
+        return self._at(self._function.apply, t)
 
-    def derivative(
-        self, name: str, t: Tensor | float | NDArray[np.floating]
-    ) -> Tensor | float | NDArray[np.floating]:
+    def derivative(self, name: str, t: Times) -> Times:
         """A derivative of the solution, by nested `torch.func.grad`.
 
         Args:
@@ -100,11 +98,9 @@ class Solution:
         """
         if not isinstance(name, str) or not name or set(name) != {"t"}:
             raise ValueError(checks.message("be made of the letter t", "name", name, "Try name='tt'."))
-        return self._at(
-            lambda params, t: derivative(lambda s: self._function.apply(params, s), len(name))(t), t
-        )
+        return self._at(derivative(self._function.apply, len(name), argnum=1), t)
 
-    def residual(self, t: Tensor | float | NDArray[np.floating]) -> Tensor | float | NDArray[np.floating]:
+    def residual(self, t: Times) -> Times:
         r"""What is left of the equation, $u'' + 2 \zeta \omega u' + \omega^2 u$; zero for the exact solution.
 
         Args:
@@ -116,9 +112,16 @@ class Solution:
         scale = self.problem.rate**2
         return self._at(lambda params, t: scale * equation(self.problem, self._function, params, t), t)
 
-    def exact(self, t: Tensor) -> Tensor:
-        """The closed form at those times, in float64."""
-        return closed_form(self.problem, t)
+    def exact(self, t: Times) -> Times:
+        """The closed form, in float64.
+
+        Args:
+            t: times: a number, a NumPy array or a tensor, of any shape.
+
+        Returns:
+            The exact solution at those times: of the same kind and shape as `t`.
+        """
+        return _as(t, closed_form(self.problem, _tensor(t)))
 
     @cached_property
     def relative_l2(self) -> float:
@@ -136,6 +139,11 @@ class Solution:
         """The largest absolute error against the closed form, on 1,000 equally spaced points."""
         return float(self._errors[0].abs().max())
 
+    @property
+    def seconds(self) -> float:
+        """How long the solution took, up to the last entry of its history."""
+        return float(self.history.seconds[-1]) if len(self.history.seconds) else 0.0
+
     def plot(self, path: str | Path | None = None) -> Figure:
         """Draw the solution on its closed form, the pointwise error and the history of the loss.
 
@@ -147,9 +155,10 @@ class Solution:
 
         Raises:
             OSError: if the path cannot be written; said before anything is drawn.
+            ValueError: if its ending names no format of figures.
         """
         if path is not None:
-            checks.writable(path=path)
+            figure_path(path=path)
         times = self._times.cpu()
         error, exact = (tensor.cpu() for tensor in self._errors)
         figure = solution_figure(
@@ -183,6 +192,7 @@ class Solution:
             "hidden": self.hidden,
             "conditions": self.conditions,
             "backend": self.backend,
+            "steps": self.steps,
         }
         storage.write(path, tensors, story)
 
@@ -212,16 +222,16 @@ class Solution:
                 example,
                 {name.removeprefix("params"): tensors[name] for name in tree.paths(example, "params")},
             )
-            history = History(tensors["history.loss"].cpu(), tensors["history.seconds"].cpu())
             return cls(
-                problem,
-                params,
-                history,
-                Status(**story["status"]),
-                story["method"],
-                hidden,
-                conditions,
-                story["backend"],
+                problem=problem,
+                params=params,
+                history=History(tensors["history.loss"].cpu(), tensors["history.seconds"].cpu()),
+                status=Status(**story["status"]),
+                method=story["method"],
+                hidden=hidden,
+                conditions=conditions,
+                backend=story["backend"],
+                steps=story["steps"],
             )
         except (KeyError, TypeError) as error:
             raise ValueError(storage.refusal(path, f"it lacks {error}")) from error
@@ -231,8 +241,6 @@ class Solution:
         first = tree.leaves(self.params)[0]
         dtype = str(first.dtype).removeprefix("torch.")
         kind = "absolute" if p.u0 == p.du0 == 0 else "relative"
-        steps = len(self.history.loss)
-        seconds = float(self.history.seconds[-1]) if steps else 0.0
         return "\n".join(
             (
                 f"Solution of {_equation(p)}",
@@ -240,7 +248,7 @@ class Solution:
                 f"t in [{p.t_span[0]:g}, {p.t_span[1]:g}]",
                 f"  {self.status}",
                 f"  {kind} L2 error {self.relative_l2:.1e}, largest error {self.max_error:.1e} (closed form)",
-                f"  method {self.method}, backend {self.backend}, steps {steps}, {seconds:.2f} s",
+                f"  method {self.method}, backend {self.backend}, steps {self.steps}, {self.seconds:.2f} s",
                 f"  network 1-{'-'.join(map(str, self.hidden))}-1, {self.conditions} initial conditions, "
                 f"{tree.size(self.params):,} parameters, {dtype} on {first.device}",
             )
@@ -262,26 +270,16 @@ class Solution:
         exact = self.exact(self._times)
         return self(self._times).to(torch.float64) - exact, exact
 
-    def _at(
-        self, function: Callable[[Params, Scalar], Scalar], t: Tensor | float | NDArray[np.floating]
-    ) -> Tensor | float | NDArray[np.floating]:
+    def _at(self, function: Callable[[Params, Scalar], Scalar], t: Times) -> Times:
         """Map a function of the parameters and one time over whatever times came."""
         first = tree.leaves(self.params)[0]
-        if isinstance(t, bool) or not isinstance(t, (Tensor, np.ndarray, np.generic, int, float)):
-            raise TypeError(checks.message("be a number, an array or a tensor", "t", t, "Try t=0.5."))
-        times = torch.as_tensor(t)
-        if times.is_complex():
-            raise TypeError(f"t must be real. Got {times.dtype}. Pass its real part.")
-        times = times.to(first.dtype).to(first.device)
-        self._warn_outside(times)
+        times = _tensor(t).to(first.dtype).to(first.device)
+        if not inside_transform():
+            self._warn_outside(times)
         values = times  # vmap cannot map over nothing
         if times.numel():
             values = vmap(lambda s: function(self.params, s))(times.reshape(-1)).reshape(times.shape)
-        if isinstance(t, Tensor):
-            return values.to(t.device)
-        if isinstance(t, np.ndarray):
-            return values.cpu().numpy()
-        return float(values)
+        return _as(t, values)
 
     def _warn_outside(self, times: Tensor) -> None:
         start, end = self.problem.t_span
@@ -293,6 +291,23 @@ class Solution:
                 RuntimeWarning,
                 stacklevel=4,
             )
+
+
+def _tensor(t: Tensor | float | NDArray[np.floating]) -> Tensor:
+    """Times of any kind as a real tensor."""
+    if isinstance(t, bool) or not isinstance(t, (Tensor, np.ndarray, np.generic, int, float)):
+        raise TypeError(checks.message("be a number, an array or a tensor", "t", t, "Try t=0.5."))
+    if t.is_complex() if isinstance(t, Tensor) else np.iscomplexobj(t):
+        raise TypeError("t must be real. Got complex times. Pass their real part.")
+    # The copy is contiguous, writable and of native byte order, as torch wants it.
+    return t if isinstance(t, Tensor) else torch.from_numpy(np.array(t, dtype=np.float64, order="C"))
+
+
+def _as(t: Times, values: Tensor) -> Times:
+    """Values as the kind of thing that the times were."""
+    if isinstance(t, Tensor):
+        return values.to(t.device)
+    return values.cpu().numpy() if isinstance(t, np.ndarray) else float(values)
 
 
 def _positive(values: Tensor) -> Tensor:

@@ -3,13 +3,12 @@
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor
 
 from funcsci import __version__, checks
@@ -43,13 +42,12 @@ def write(path: str | Path, tensors: dict[str, Tensor], story: dict[str, Any]) -
     )
     metadata = {"story": text, "sha256": _digest(whole, text)}
     target = Path(path)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
-    os.close(handle)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        save_file(whole, name, metadata)
-        Path(name).replace(target)
+        part.write_bytes(serialize(whole, metadata))
+        part.replace(target)
     finally:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
 def read(path: str | Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -73,11 +71,13 @@ def read(path: str | Path, device: str | torch.device = "cpu") -> tuple[dict[str
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118, it is no dict
     except (SafetensorError, OSError) as error:
         raise ValueError(refusal(path, f"it cannot be read ({error})")) from error
-    text = metadata.get("story", "")
-    if _digest(tensors, text) != metadata.get("sha256"):
+    if not {"story", "sha256"} <= metadata.keys():
+        raise ValueError(refusal(path, "it holds tensors of something else"))
+    text = metadata["story"]
+    if _digest(tensors, text) != metadata["sha256"]:
         raise ValueError(refusal(path, "its checksum does not fit its content"))
     story = json.loads(text)
     if story.get("format") != FORMAT or story.get("version") != VERSION:
@@ -99,5 +99,5 @@ def _digest(tensors: dict[str, Tensor], text: str) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -1,10 +1,29 @@
 """Figures of a solution of one variable."""
 
+from pathlib import Path
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from funcsci import checks
+
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9742b", "#555555"
+
+
+def figure_path(**values: str | Path) -> None:
+    """Each value is a path that can be written and whose ending names a format of figures.
+
+    Raises:
+        OSError: if it cannot be written.
+        ValueError: if its ending is none of matplotlib's.
+    """
+    checks.writable(**values)
+    formats = sorted(Figure().canvas.get_supported_filetypes())
+    for name, path in values.items():
+        if Path(path).suffix.removeprefix(".").lower() not in formats:
+            must = f"end in .{', .'.join(formats)}"
+            raise ValueError(checks.message(must, name, str(path), f"Try {name}='{Path(path).stem}.png'."))
 
 
 def solution_figure(
@@ -24,8 +43,8 @@ def solution_figure(
         values: the solution there, shape `(points,)`.
         exact: the closed form there, shape `(points,)`.
         error: the absolute error there, shape `(points,)`.
-        loss: after each step, shape `(steps,)`.
-        seconds: after each step, shape `(steps,)`.
+        loss: the history of the loss, shape `(entries,)`.
+        seconds: when each entry was known, shape `(entries,)`.
         title: stands above the figure.
 
     Returns:

@@ -7,5 +7,5 @@ made of, and how an update is computed, is decided on the floors below.
 from funcsci.train.loop import FitResult as FitResult
 from funcsci.train.loop import fit as fit
 from funcsci.train.step import Loss as Loss
-from funcsci.train.step import Progress as Progress
+from funcsci.train.step import TrainState as TrainState
 from funcsci.train.step import train_step as train_step

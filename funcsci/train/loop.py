@@ -12,7 +12,7 @@ from torch import Tensor
 from funcsci import checks, progress, tree
 from funcsci.compile import jit
 from funcsci.optim import Optimizer, Status
-from funcsci.train.step import Loss, Progress, train_step
+from funcsci.train.step import Loss, TrainState, train_step
 from funcsci.tree import Params, PyTree, Scalar
 
 END = object()
@@ -86,7 +86,7 @@ def fit(
     supply = _supply(batches)
     step = jit(train_step(loss, optimizer), backend=backend, steps=steps)
     params = tree.map(Tensor.detach, params)  # with requires_grad, every step would keep the one before
-    run = _Run(Progress(params, optimizer.init(params)))
+    run = _Run(TrainState(params, optimizer.init(params)))
     status = Status(True, f"all {steps} steps were taken")
     batch: PyTree = None
 
@@ -112,16 +112,16 @@ def fit(
 class _Run:
     """What has been computed. Losses are read one step late, so that a GPU has work while one is read."""
 
-    def __init__(self, start: Progress) -> None:
+    def __init__(self, start: TrainState) -> None:
         self.now = self.good = start
         self.losses: list[float] = []
         self.seconds: list[float] = []
-        self._unread: deque[tuple[Progress, Scalar]] = deque()
+        self._unread: deque[tuple[TrainState, Scalar]] = deque()
         self._bad: str | None = None
         self._dtype = torch.get_default_dtype()
         self._start = time.perf_counter()
 
-    def record(self, after: Progress, value: Scalar) -> None:
+    def record(self, after: TrainState, value: Scalar) -> None:
         """Take the results of a step."""
         self._unread.append((self.now, value))
         self.now = after

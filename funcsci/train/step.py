@@ -13,7 +13,7 @@ Loss: TypeAlias = Callable[[Params, PyTree], Scalar]
 """`loss(params, batch) -> scalar`."""
 
 
-class Progress(NamedTuple):
+class TrainState(NamedTuple):
     """What one step hands to the next.
 
     Attributes:
@@ -25,7 +25,7 @@ class Progress(NamedTuple):
     optimizer_state: PyTree
 
 
-def train_step(loss: Loss, optimizer: Optimizer) -> Callable[[Progress, PyTree], tuple[Progress, Scalar]]:
+def train_step(loss: Loss, optimizer: Optimizer) -> Callable[[TrainState, PyTree], tuple[TrainState, Scalar]]:
     r"""The pure function of one step, from a loss and an optimizer.
 
     $g = \nabla \ell(\theta),\quad \Delta = \mathrm{update}(g),\quad \theta' = \theta + \Delta$.
@@ -35,7 +35,7 @@ def train_step(loss: Loss, optimizer: Optimizer) -> Callable[[Progress, PyTree],
         optimizer: turns gradients into updates.
 
     Returns:
-        `step(progress, batch) -> (progress, value)`, with the loss before the step as its value,
+        `step(state, batch) -> (state, value)`, with the loss before the step as its value,
         shape (); ready for `jit` and `vmap`.
 
     Raises:
@@ -48,7 +48,7 @@ def train_step(loss: Loss, optimizer: Optimizer) -> Callable[[Progress, PyTree],
         >>> optimizer = optim.sgd(0.1)
         >>> step = train_step(lambda w, x: (w * x) ** 2, optimizer)
         >>> w = torch.tensor(1.0)
-        >>> step(Progress(w, optimizer.init(w)), torch.tensor(1.0))[0].params
+        >>> step(TrainState(w, optimizer.init(w)), torch.tensor(1.0))[0].params
         tensor(0.8000)
     """
     if not isinstance(optimizer, Optimizer):
@@ -64,9 +64,9 @@ def train_step(loss: Loss, optimizer: Optimizer) -> Callable[[Progress, PyTree],
 
     differentiate = value_and_grad(scalar_loss)
 
-    def step(progress: Progress, batch: PyTree) -> tuple[Progress, Scalar]:
-        value, grads = differentiate(progress.params, batch)
-        updates, state = optimizer.update(grads, progress.optimizer_state, progress.params)
-        return Progress(apply_updates(progress.params, updates), state), value
+    def step(state: TrainState, batch: PyTree) -> tuple[TrainState, Scalar]:
+        value, grads = differentiate(state.params, batch)
+        updates, optimizer_state = optimizer.update(grads, state.optimizer_state, state.params)
+        return TrainState(apply_updates(state.params, updates), optimizer_state), value
 
     return step

@@ -31,7 +31,7 @@ def adam_step() -> Program:
     function, optimizer = soft(PROBLEM, HIDDEN), optim.adam(optim.cosine(1e-2, 100))
     params = function.init(random.key(0), dtype=torch.float64)
     step = train.train_step(soft_loss(PROBLEM, function), optimizer)
-    return Program(step, (train.Progress(params, optimizer.init(params)), POINTS))
+    return Program(step, (train.TrainState(params, optimizer.init(params)), POINTS))
 
 
 def hard_residuals() -> Program:

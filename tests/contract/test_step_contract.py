@@ -7,7 +7,7 @@ from torch.func import vmap
 from funcsci import nn, optim, random, tree
 from funcsci.compile import compilations, jit
 from funcsci.optim import OPTIMIZERS
-from funcsci.train import Progress, train_step
+from funcsci.train import TrainState, train_step
 
 KEY = random.key(51)
 MODEL = nn.mlp((2, 8, 1))
@@ -27,7 +27,7 @@ def start(name, dtype=torch.float64, key=KEY):
     optimizer = OPTIMIZERS[name](optim.cosine(0.02, 100))
     params = MODEL.init(key, dtype=dtype)
     x = random.normal(random.fold_in(KEY, 1), (16, 2)).to(dtype)
-    return train_step(loss, optimizer), Progress(params, optimizer.init(params)), (x, torch.sin(x[:, :1]))
+    return train_step(loss, optimizer), TrainState(params, optimizer.init(params)), (x, torch.sin(x[:, :1]))
 
 
 def repeat(step, now, batch, steps=100):

@@ -11,8 +11,10 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from safetensors.torch import load_file, save_file
+from torch.func import grad, vmap
 
 from funcsci import tree
+from funcsci.compile import jit
 from funcsci.pinn import Solution, solve_oscillator
 
 SOLUTION = solve_oscillator(omega=2.0, damping=0.1, u0=0.5, du0=-1.0, t_span=(0.0, 6.0), progress=False)
@@ -33,9 +35,34 @@ def test_is_called_on_numbers_arrays_and_tensors_of_any_shape() -> None:
     assert SOLUTION(torch.tensor(1.0)).shape == () and SOLUTION(torch.ones(0)).shape == (0,)
 
 
+def test_arrays_of_any_layout_are_read() -> None:
+    times = np.linspace(0, 6, 12)
+    for view in (times[::-1], times.astype(">f8"), times.reshape(3, 4).T, np.arange(5.0), times[::2]):
+        expected = SOLUTION(torch.tensor(np.ascontiguousarray(view, dtype=np.float64).tolist()))
+        np.testing.assert_allclose(SOLUTION(view), expected.numpy(), atol=1e-13)
+    locked = times.copy()
+    locked.flags.writeable = False
+    assert SOLUTION(locked).shape == (12,)
+
+
+def test_works_inside_transforms_and_programs() -> None:
+    times = torch.linspace(0, 6, 12)
+    torch.testing.assert_close(vmap(SOLUTION)(times), SOLUTION(times), atol=1e-13, rtol=0)
+    slopes = vmap(grad(SOLUTION))(times)
+    torch.testing.assert_close(slopes, SOLUTION.derivative("t", times), atol=1e-11, rtol=0)
+    torch.testing.assert_close(jit(SOLUTION, backend="trace")(times), SOLUTION(times), atol=1e-13, rtol=0)
+
+
+def test_is_compared_by_identity() -> None:
+    again = dataclasses.replace(SOLUTION)
+    assert again != SOLUTION and len({SOLUTION, again, SOLUTION}) == 2
+
+
 def test_follows_the_closed_form() -> None:
     times = torch.linspace(0, 6, 77)
     torch.testing.assert_close(SOLUTION(times), SOLUTION.exact(times), atol=1e-11, rtol=0)
+    assert SOLUTION.exact(0.0) == 0.5
+    np.testing.assert_allclose(SOLUTION.exact(times.numpy()), SOLUTION.exact(times).numpy(), rtol=0)
 
 
 def test_derivatives_are_those_of_the_closed_form() -> None:
@@ -115,6 +142,9 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     save_file({"weight": torch.ones(3)}, tmp_path / "other")
     with pytest.raises(ValueError, match="path must be a whole file"):
         Solution.load(tmp_path / "other")
+    save_file({"weight": torch.ones(3, dtype=torch.bfloat16)}, tmp_path / "half")
+    with pytest.raises(ValueError, match="it holds tensors of something else"):
+        Solution.load(tmp_path / "half")
     with pytest.raises(FileNotFoundError, match="Pass what Solution.save wrote"):
         Solution.load(tmp_path / "nowhere")
 
@@ -128,15 +158,28 @@ def test_a_path_that_cannot_be_written_is_refused_and_leaves_nothing(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_figure_in_no_known_format_is_refused(tmp_path: Path) -> None:
+    for name in ("figure", "figure.abc"):
+        with pytest.raises(ValueError, match=r"path must end in .*\.png.*Try path='figure.png'"):
+            SOLUTION.plot(tmp_path / name)
+
+
+def test_a_saved_file_has_the_rights_of_any_new_file(tmp_path: Path) -> None:
+    SOLUTION.save(tmp_path / "one")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "one").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_the_old_file_stays_whole_where_writing_fails(tmp_path: Path, monkeypatch) -> None:
     SOLUTION.save(tmp_path / "one")
     before = (tmp_path / "one").read_bytes()
 
-    def fail(tensors, name, metadata):
-        Path(name).write_bytes(b"half")
+    def fail(path, content):
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
         raise OSError("no space left")
 
-    monkeypatch.setattr("funcsci.pinn.storage.save_file", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OSError, match="no space left"):
         SOLUTION.save(tmp_path / "one")
     assert (tmp_path / "one").read_bytes() == before

@@ -9,7 +9,7 @@ import torch
 
 from funcsci import nn, optim, random, tree
 from funcsci.compile import compilations
-from funcsci.train import Progress, fit, train_step
+from funcsci.train import TrainState, fit, train_step
 
 KEY = random.key(41)
 STEPS = 50
@@ -221,7 +221,9 @@ def test_progress_shows_the_loss_or_nothing(monkeypatch, capsys):
 
 def test_one_step_is_the_gradient_and_the_update():
     step = train_step(lambda w, x: (w * x) ** 2, optim.sgd(0.1))
-    now, value = step(Progress(torch.tensor(3.0), optim.sgd(0.1).init(torch.tensor(3.0))), torch.tensor(2.0))
+    now, value = step(
+        TrainState(torch.tensor(3.0), optim.sgd(0.1).init(torch.tensor(3.0))), torch.tensor(2.0)
+    )
     assert float(value) == 36.0
     assert float(now.params) == pytest.approx(3.0 - 0.1 * 24.0)
 
