@@ -91,6 +91,8 @@ def fit(
     batch: PyTree = None
 
     with progress.bar(steps, "training", shown=progress_bar) as bar:
+        if step.backend == "compile":
+            bar.set_postfix_str("compiling")  # shown at once: nothing moves until the first step is there
         try:
             for taken in range(steps):
                 batch = next(supply, END)

@@ -261,3 +261,22 @@ def run(loss=linear_loss, params=W, optimizer=None, supply=(W,), steps=1):
 def test_wrong_arguments_say_what_must_hold(call, error, message):
     with pytest.raises(error, match=re.escape(message)):
         call()
+
+
+def test_the_bar_says_at_once_that_the_step_is_being_compiled(monkeypatch, capsys):
+    shown = []
+
+    class Compiled:
+        backend = "compile"
+
+        def __init__(self, function, **_):
+            self.function = function
+
+        def __call__(self, *arguments):
+            shown.append(capsys.readouterr().err)
+            return self.function(*arguments)
+
+    monkeypatch.setattr("funcsci.train.loop.jit", Compiled)
+    batches = itertools.repeat(torch.tensor(1.0))
+    fit(lambda w, x: (w - x) ** 2, torch.tensor(0.0), optim.sgd(0.1), batches, steps=1)
+    assert "compiling" in shown[0]
