@@ -170,6 +170,16 @@ def test_a_saved_file_has_the_rights_of_any_new_file(tmp_path: Path) -> None:
     assert (tmp_path / "one").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
+def test_a_new_file_takes_the_old_ones_place_and_is_not_written_into_it(tmp_path: Path) -> None:
+    SOLUTION.save(tmp_path / "one")
+    before = (tmp_path / "one").stat().st_ino
+    with (tmp_path / "one").open("rb") as reader:
+        SOFT.save(tmp_path / "one")
+        assert reader.read() != (tmp_path / "one").read_bytes()
+    assert (tmp_path / "one").stat().st_ino != before
+    assert Solution.load(tmp_path / "one").method == "adam"
+
+
 def test_the_old_file_stays_whole_where_writing_fails(tmp_path: Path, monkeypatch) -> None:
     SOLUTION.save(tmp_path / "one")
     before = (tmp_path / "one").read_bytes()
