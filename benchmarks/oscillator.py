@@ -113,7 +113,7 @@ def steps() -> None:
     compiling: dict[str, float] = {"nn.Module, eager": 0.0}
     for backend in ("trace", "compile"):
         step = jit(pure, backend=backend)
-        state = [train.TrainState(params, optimizer.init(params))]
+        state = [train.start(params, optimizer)]
 
         def advance(step=step, state=state) -> None:
             state[0], _ = step(state[0], points)

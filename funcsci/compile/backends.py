@@ -22,6 +22,8 @@ from torch import Tensor, fx
 from funcsci import checks
 from funcsci.compile.clean import clean, specialize
 
+aten = torch.ops.aten
+
 Program: TypeAlias = Callable[..., list[Tensor]]
 """Takes and returns flat tensors."""
 
@@ -45,7 +47,35 @@ def _compiled(module: fx.GraphModule, examples: list[Tensor]) -> Program:
             options |= {"cpp_wrapper": True, "realize_opcount_threshold": REALIZED_OPERATIONS}
     if hasattr(torch.compiler, "skip_all_guards_unsafe"):  # safe here: jit has checked the call itself
         options["guard_filter_fn"] = torch.compiler.skip_all_guards_unsafe
-    return torch.compile(module, fullgraph=True, dynamic=False, options=options)
+    program = torch.compile(_without_factors(module), fullgraph=True, dynamic=False, options=options)
+    # The first call decides what is compiled. Arguments that are one tensor would be taken for one in every
+    # later call too, so it gets tensors that share nothing.
+    program(*map(_apart, examples))
+    return program
+
+
+def _apart(tensor: Tensor) -> Tensor:
+    """The same numbers with the same strides, in memory of their own."""
+    if tensor.is_meta:
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+    reach = zip(tensor.shape, tensor.stride(), strict=True)
+    extent = 1 + sum((size - 1) * stride for size, stride in reach) if tensor.numel() else 0
+    memory = tensor.as_strided((extent,), (1,)).clone()
+    return memory.as_strided(tensor.shape, tensor.stride(), 0)
+
+
+def _without_factors(module: fx.GraphModule) -> fx.GraphModule:
+    """Split `a + c b` in two: inductor loses the factor where one of the terms is a matrix product."""
+    graph = module.graph
+    for node in list(graph.nodes):
+        factor = node.kwargs.get("alpha", 1)
+        if node.target not in (aten.add.Tensor, aten.sub.Tensor) or factor == 1:
+            continue
+        with graph.inserting_before(node):
+            term = graph.call_function(aten.mul.Tensor, (node.args[1], factor))
+        node.args, node.kwargs = (node.args[0], term), {}
+    module.recompile()
+    return module
 
 
 def _largest(module: fx.GraphModule) -> int:

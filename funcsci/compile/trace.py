@@ -16,6 +16,8 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from funcsci import tree
+
 
 class ImpureFunctionError(TypeError):
     """The function to compile writes into an argument, or into a tensor it closes over."""
@@ -51,6 +53,7 @@ def trace(
         raise
     _refuse_dynamic_shapes(module.graph)
     _fill_in_numbers(module)
+    _make_new_views(module)
     return module
 
 
@@ -63,6 +66,33 @@ def _fill_in_numbers(module: fx.GraphModule) -> None:
                 filled = module.graph.call_function(torch.ops.aten.full.default, ([], node.args[0]), where)
             node.replace_all_uses_with(filled)
             module.graph.erase_node(node)
+    module.recompile()
+
+
+def is_changed_view(target: Any) -> bool:
+    """Whether an operation gives a tensor another shape in place, as `squeeze_`; its numbers stay."""
+    return isinstance(target, torch._ops.OpOverload) and torch.Tag.inplace_view in target.tags
+
+
+def _make_new_views(module: fx.GraphModule) -> None:
+    """The rule of vmap for a product of vectors calls `squeeze_` on its result: make it a view of its own."""
+    for node in list(module.graph.nodes):
+        if not is_changed_view(node.target):
+            continue
+        name, overload = node.target._schema.name.removeprefix("aten::"), node.target._overloadname
+        pure = getattr(getattr(torch.ops.aten, name.rstrip("_")), overload)
+        changed, earlier = node.args[0], set()
+        for one in module.graph.nodes:
+            earlier.add(one)
+            if one is node:
+                break
+        with module.graph.inserting_before(node):
+            view = module.graph.call_function(pure, node.args, node.kwargs)
+        view.meta = dict(node.meta)
+        node.replace_all_uses_with(view)
+        changed.replace_all_uses_with(view, delete_user_cb=lambda user, seen=earlier: user not in seen)
+        view.args = (changed, *view.args[1:])
+        module.graph.erase_node(node)
     module.recompile()
 
 
@@ -86,11 +116,16 @@ class _RefuseWrites(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, examples: Sequence[Tensor], names: Sequence[str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.names = {_memory(example): name for example, name in zip(examples, names, strict=True)}
+        self.fresh: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func._schema.is_mutable:
+        inner = is_changed_view(func) and _memory(args[0]) in self.fresh
+        if func._schema.is_mutable and not inner:
             raise _impure(self.names.get(_memory(args[0]), "a tensor that it closes over"))
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        there = set(map(_memory, tree.leaves((args, kwargs or {}))))
+        self.fresh.update(set(map(_memory, tree.leaves(result))) - there)
+        return result
 
 
 def _memory(tensor: Any) -> int:

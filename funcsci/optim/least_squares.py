@@ -4,22 +4,33 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from funcsci import checks, progress, tree
-from funcsci.compile import jit
-from funcsci.optim import levenberg_marquardt as lm
+from funcsci.optim import gauss_newton, levenberg_marquardt, micro_batches
+from funcsci.optim.linearization import positive
+from funcsci.optim.problem import SOLVERS, Point, Problem, full, point
 from funcsci.optim.status import Status
+from funcsci.optim.stopping import GAIN, TURN, Tolerances, ended
+from funcsci.optim.variable_projection import Choice, separated
 from funcsci.tree import Params, PyTree, Scalar
 
-METHODS = ("levenberg_marquardt",)
-PATIENCE = 50
-"""Steps in a row that gain nothing before the search counts as stalled."""
-GAIN, TURN = 1e-3, 0.1
-"""A step gains something if it lowers the best value, or the least cosine so far, by these shares."""
+
+class Method(NamedTuple):
+    """A way to step, and the damping it begins with."""
+
+    step: Callable[[Problem, Point, Tensor, float, Tolerances], tuple[Point | Status, float]]
+    damping: float
+
+
+METHODS = {
+    "levenberg_marquardt": Method(levenberg_marquardt.step, levenberg_marquardt.FIRST_DAMPING),
+    "gauss_newton": Method(gauss_newton.step, 0.0),
+}
+"""Each method by its name."""
 
 
 class LeastSquaresResult(NamedTuple):
@@ -46,6 +57,10 @@ def least_squares(
     points: PyTree | None = None,
     *,
     method: str = "levenberg_marquardt",
+    solver: str = "cholesky",
+    solver_tol: float | None = None,
+    variable_projection: Choice | None = None,
+    memory: int | None = None,
     steps: int = 200,
     residual_tol: float = 0.0,
     gradient_tol: float | None = None,
@@ -57,18 +72,37 @@ def least_squares(
 ) -> LeastSquaresResult:
     r"""Minimize half a sum of squares, $\tfrac12 \sum_i r_i(\theta)^2$, over any pytree.
 
-    A step solves $(J^\top J + \lambda D^2)\, v = -J^\top r$ with the running maximum of the column
-    norms for $D$, by Cholesky, in the dual form where residuals are fewer than parameters. It is
-    corrected along the geodesic by one more residual, and an uphill step passes where it
-    keeps the direction of the last one. The best point is returned. All tolerances but the first are
-    dimensionless and do not change with the units of residuals or parameters.
+    A step of Levenberg-Marquardt solves $(J^\top J + \lambda D^2)\, v = -J^\top r$ with the running
+    maximum of the column norms for $D$. It is corrected along the geodesic by one more residual, and an
+    uphill step passes where it keeps the direction of the last one. Gauss-Newton takes $\lambda$ at the
+    level of round-off, and halves the step until the value falls enough. The best point is returned.
+    All tolerances but the first are dimensionless and do not change with the units of residuals or
+    parameters.
+
+    | solver | equations | for |
+    |---|---|---|
+    | `"cholesky"` | normal, in the dual form where residuals are fewer than parameters | most problems |
+    | `"qr"` | stacked, by $Q R$ | bad conditions, where digits get lost |
+    | `"svd"` | by singular values | comparison |
+    | `"cg"` | by conjugate gradients, without a matrix | many parameters |
+    | `"lsmr"` | by LSMR, without a matrix | many parameters, bad conditions |
 
     Args:
         residual: `residual(params, point)`, the residual at one point, scalar or vector; without
             `points`, `residual(params)`, shape `(residuals,)`.
         params: where to start; floating-point tensors of one dtype.
         points: a pytree of tensors with the points along their first dimension.
-        method: `"levenberg_marquardt"`.
+        method: `"levenberg_marquardt"` or `"gauss_newton"`; the second is for good starts.
+        solver: as in the table.
+        solver_tol: the share of the gradient's norm at which `"cg"` and `"lsmr"` stop, if 200 iterations
+            do not stop them before; None is $\epsilon^{1/4}$ of the dtype, 1.2e-4 in float64.
+        variable_projection: the parameters that the residual is affine in, such as a network's last layer;
+            they are eliminated, and their values at the start do not matter. The path of a subtree as
+            `tree.paths` gives it, such as `"['layers'][1]"`, or a predicate of a path and its leaf. The steps
+            are those of the other parameters; each costs more and is worth more. Dense solvers only.
+        memory: the most bytes of tensors that may be alive at once beside parameters and points; None is
+            4 GiB. The Jacobian is computed in micro-batches that fit, as in `per_sample_jacobian`. Where it
+            does not fit itself, `"cholesky"` sums the normal equations over them.
         steps: the most steps to take.
         residual_tol: converged when the root mean square of the residuals is at most this, in
             the units of the residual.
@@ -83,11 +117,13 @@ def least_squares(
         warn: whether to warn where it did not converge.
 
     Returns:
-        A `LeastSquaresResult`. Not converging is a status and a warning, not an error.
+        A `LeastSquaresResult`. Not converging is a status and a warning, not an error; so is an
+        interruption (Ctrl-C) of the search.
 
     Raises:
-        ValueError: for an unknown method, a negative tolerance or step count, points of several
-            lengths, no residuals or no parameters, or a residual that is not finite at the start.
+        ValueError: for an unknown method or solver, a negative tolerance or step count, points of several
+            lengths, no residuals or no parameters, a residual that is not finite at the start, too little
+            memory, or a `variable_projection` in whose parameters the residual is not affine.
         TypeError: if a leaf of `params` or `points` is not a tensor, or the residual's dtype is
             not that of the parameters.
 
@@ -109,23 +145,32 @@ def least_squares(
     may pass, so the history need not fall.
     """
     checks.one_of(METHODS, method=method)
+    checks.one_of(SOLVERS, solver=solver)
     checks.integer(steps=steps, least=0)
-    flat, unravel = _flat(params)
-    eps = torch.finfo(flat.dtype).eps
-    tolerances = lm.Tolerances(
+    if memory is not None:
+        checks.integer(memory=memory, least=1)
+    eps = torch.finfo(_dtype(params)).eps
+    tolerances = Tolerances(
         residual_tol,
         eps**0.75 if gradient_tol is None else gradient_tol,
         eps if value_tol is None else value_tol,
         eps if step_tol is None else step_tol,
     )
-    checks.non_negative(**{f"{name}_tol": tol for name, tol in tolerances._asdict().items()})
-    operands = () if points is None else (points,)
-    _check_points(points)
+    solver_tol = eps**0.25 if solver_tol is None else solver_tol
+    checks.non_negative(
+        **{f"{name}_tol": tol for name, tol in tolerances._asdict().items()}, solver_tol=solver_tol
+    )
+    if points is not None:
+        micro_batches.count(points)
 
     start = time.perf_counter()
-    problem = _jitted(lm.problem(residual, unravel), operands, backend, steps)
-    first = lm.point(problem, flat, torch.zeros_like(flat))
-    _check_start(first)
+    how: dict[str, Any] = {"memory": memory, "backend": backend, "steps": steps}
+    if variable_projection is None:
+        setup = full(residual, params, points, solver=solver, solver_tol=solver_tol, **how)
+    else:
+        setup = separated(residual, params, points, variable_projection, solver=solver, **how)
+    first = point(setup.problem, setup.start)
+    _check_finite(first)
     history, seconds = [first.value], [time.perf_counter() - start]
     with progress.bar(steps, "least squares", shown=progress_bar) as bar:
 
@@ -135,103 +180,77 @@ def least_squares(
             bar.update()
             bar.set_postfix_str(f"value {value:.2e}", refresh=False)
 
-        best, status = _search(problem, first, tolerances, steps, record)
+        best, status = _search(setup.problem, first, METHODS[method], tolerances, steps, record)
     if warn and not status.converged:
         warnings.warn(f"least_squares did not converge: {status.reason}.", RuntimeWarning, stacklevel=2)
     return LeastSquaresResult(
-        unravel(best.params),
-        torch.tensor(best.value, dtype=flat.dtype, device=flat.device),
+        setup.finish(best.params),
+        torch.tensor(best.value, dtype=setup.start.dtype, device=setup.start.device),
         status,
         torch.tensor(history, dtype=torch.float64),
         torch.tensor(seconds, dtype=torch.float64),
     )
 
 
+class _Best(NamedTuple):
+    """The best point so far, without its linear model, which is large."""
+
+    params: Tensor
+    value: float
+
+
 def _search(
-    problem: lm.Problem, now: lm.Point, tolerances: lm.Tolerances, steps: int, record: Callable[[float], None]
-) -> tuple[lm.Point, Status]:
+    problem: Problem,
+    now: Point,
+    method: Method,
+    tolerances: Tolerances,
+    steps: int,
+    record: Callable[[float], None],
+) -> tuple[_Best, Status]:
     """The best point of up to `steps` steps, each of which is recorded, and why they ended."""
-    best, norms = now, torch.zeros_like(now.params)
-    damping, taken, idle, bold, least_cosine = lm.FIRST_DAMPING, 0, 0, True, math.inf
-    while True:
-        norms = torch.maximum(norms, torch.linalg.vector_norm(now.jacobian, dim=0))
-        cosine = lm.cosine(now)
-        if cosine < least_cosine * (1 - TURN):
-            least_cosine, idle = cosine, 0
-        found: lm.Point | Status | None = _ended(now, cosine, tolerances, idle, steps - taken)
-        if found is None:
-            found, damping = lm.step(problem, now, lm.model(now, norms), damping, tolerances)
-        if isinstance(found, Status):
-            if taken == steps or not bold or now.value <= best.value:
-                return best, found
-            # Uphill steps led to a worse minimum: go on from the best point, and downhill only.
-            now = best
-            damping, idle, bold = lm.FIRST_DAMPING, 0, False
-        else:
-            now = found
-            idle = 0 if now.value < best.value * (1 - GAIN) else idle + 1
-            best = now if now.value < best.value else best
-            taken += 1
-            record(now.value)
-        if not bold:
-            now = now._replace(direction=torch.zeros_like(now.direction))
+    best, norms = _Best(now.params, now.value), torch.zeros_like(now.params)
+    damping, taken, idle, bold, least_cosine = method.damping, 0, 0, True, math.inf
+    try:
+        while True:
+            norms = torch.maximum(norms, now.linear.norms)
+            cosine = now.linear.cosine
+            if cosine < least_cosine * (1 - TURN):
+                least_cosine, idle = cosine, 0
+            found: Point | Status | None = ended(now, cosine, tolerances, idle, steps - taken)
+            if found is None:
+                found, damping = method.step(problem, now, positive(norms), damping, tolerances)
+            if isinstance(found, Status):
+                if taken == steps or not bold or now.value <= best.value:
+                    return best, found
+                # Uphill steps led to a worse minimum: go on from the best point, and downhill only.
+                now = point(problem, best.params)
+                damping, idle, bold = method.damping, 0, False
+            else:
+                now = found
+                idle = 0 if now.value < best.value * (1 - GAIN) else idle + 1
+                best = _Best(now.params, now.value) if now.value < best.value else best
+                taken += 1
+                record(now.value)
+            if not bold:
+                now = now._replace(direction=torch.zeros_like(now.direction))
+    except KeyboardInterrupt:
+        return best, Status(False, f"it was interrupted after {taken} steps")
 
 
-def _ended(now: lm.Point, cosine: float, tolerances: lm.Tolerances, idle: int, left: int) -> Status | None:
-    """Whether to stop before trying a step."""
-    if now.rms <= tolerances.residual:
-        return Status(
-            True, f"the residual's root mean square {now.rms:.1e} is at most {tolerances.residual:.1e}"
-        )
-    if cosine <= tolerances.gradient:
-        return Status(True, f"the gradient vanishes (cosine at most {tolerances.gradient:.1e})")
-    if left == 0:
-        return Status(False, "the steps allowed were used up")
-    if idle >= PATIENCE:
-        return Status(False, f"each of the last {PATIENCE} steps gained less than {GAIN:.1%}")
-    return None
-
-
-def _flat(params: Params) -> tuple[Tensor, Callable[[Tensor], Params]]:
+def _dtype(params: Params) -> torch.dtype:
     tree.check_tensors(params=params)
-    flat, unravel = tree.ravel(params)
+    flat, _ = tree.ravel(params)
     if not flat.is_floating_point():
         raise TypeError(f"params must have a floating-point dtype. Got {flat.dtype}. Cast them.")
     if flat.numel() == 0:
         raise ValueError("params must hold at least one number. Got none. Add a tensor that is not empty.")
-    return flat.detach(), unravel
+    return flat.dtype
 
 
-def _check_points(points: PyTree | None) -> None:
-    if points is None:
-        return
-    tree.check_tensors(points=points)
-    lengths = {leaf.shape[0] if leaf.dim() else 0 for leaf in tree.leaves(points)}
-    if len(lengths) != 1 or 0 in lengths:
-        raise ValueError(
-            "points must hold one number of points, above zero, along the first dimension of its tensors. "
-            f"Got shapes {[tuple(leaf.shape) for leaf in tree.leaves(points)]}. Stack the points along it."
-        )
-
-
-def _check_start(start: lm.Point) -> None:
-    if start.residual.dtype != start.params.dtype:
-        raise TypeError(
-            f"residual must return the dtype of params, {start.params.dtype}. Got {start.residual.dtype}. "
-            "Cast points and constants to it."
-        )
-    if start.residual.numel() == 0:
-        raise ValueError("residual must return at least one number. Got an empty tensor. Add an equation.")
-    if not start.finite:
+def _check_finite(start: Point) -> None:
+    if not start.linear.finite:
         what = "its Jacobian" if bool(torch.isfinite(start.residual).all()) else "its value"
         raise ValueError(
             "residual must be finite at the start, with a finite Jacobian. "
             f"Got nan or inf in {what}. Try other starting parameters."
         )
-
-
-def _jitted(problem: lm.Problem, points: tuple[PyTree, ...], backend: str | None, steps: int) -> lm.Problem:
-    """The same functions as programs of the flat parameters alone."""
-    evaluate = jit(problem.evaluate, backend=backend, steps=steps)
-    linearize = jit(problem.linearize, backend=backend, steps=steps)
-    return lm.Problem(lambda flat: evaluate(flat, *points), lambda flat: linearize(flat, *points))

@@ -1,6 +1,7 @@
 """Linear least squares for matrices of nearly dependent columns, as features of a network are."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -55,20 +56,50 @@ def linear_least_squares(
             "matrix and target must have one floating-point dtype. "
             f"Got {matrix.dtype} and {target.dtype}. Cast them to torch.float64."
         )
-    unknowns = matrix.shape[1]
-    norms = torch.linalg.vector_norm(matrix, dim=0)
-    norms = torch.where(norms > 0, norms, torch.ones_like(norms))
-    ridge = RIDGE * torch.finfo(matrix.dtype).eps * math.sqrt(unknowns)
-    damping = ridge * torch.eye(unknowns, dtype=matrix.dtype, device=matrix.device)
-    extended = torch.cat([matrix / norms, damping])
-    rhs = torch.cat([target, target.new_zeros(unknowns)])
+    factor = RidgeFactor.of(matrix)
+    return factor.solve(target)
 
-    orthogonal, upper = torch.linalg.qr(extended)
 
-    def solve(b: Tensor) -> Tensor:
-        solved: Tensor = torch.linalg.solve_triangular(upper, (orthogonal.mT @ b)[:, None], upper=True)
+class RidgeFactor(NamedTuple):
+    r"""A matrix's columns, brought to norm 1 and extended by the ridge, as $Q R$.
+
+    Attributes:
+        extended: $(A D^{-1}; \epsilon)$.
+        norms: the diagonal of $D$, with 1 for a column of zeros.
+        orthogonal: $Q$.
+        upper: $R$.
+    """
+
+    extended: Float[Tensor, "extended unknowns"]
+    norms: Float[Tensor, "unknowns"]
+    orthogonal: Float[Tensor, "extended unknowns"]
+    upper: Float[Tensor, "unknowns unknowns"]
+
+    @classmethod
+    def of(cls, matrix: Float[Tensor, "equations unknowns"]) -> "RidgeFactor":
+        """Factorize a matrix of any rank."""
+        unknowns = matrix.shape[1]
+        norms = torch.linalg.vector_norm(matrix, dim=0)
+        norms = torch.where(norms > 0, norms, torch.ones_like(norms))
+        ridge = RIDGE * torch.finfo(matrix.dtype).eps * math.sqrt(unknowns)
+        damping = ridge * torch.eye(unknowns, dtype=matrix.dtype, device=matrix.device)
+        extended = torch.cat([matrix / norms, damping])
+        return cls(extended, norms, *torch.linalg.qr(extended))
+
+    def solve(self, target: Float[Tensor, "equations"]) -> Float[Tensor, "unknowns"]:
+        """The coefficients for a target, with one step of refinement."""
+        rhs = torch.cat([target, target.new_zeros(len(self.norms))])
+        scaled = self._once(rhs)
+        scaled = scaled + self._once(rhs - self.extended @ scaled)
+        return scaled / self.norms
+
+    def outside(self, vectors: Float[Tensor, "equations ..."]) -> Float[Tensor, "equations ..."]:
+        """What of vectors, or of a matrix's columns, the matrix's columns cannot reach."""
+        reached = self.orthogonal[: len(vectors)]
+        return vectors - reached @ (reached.mT @ vectors)
+
+    def _once(self, rhs: Tensor) -> Tensor:
+        solved: Tensor = torch.linalg.solve_triangular(
+            self.upper, (self.orthogonal.mT @ rhs)[:, None], upper=True
+        )
         return solved[:, 0]
-
-    scaled = solve(rhs)
-    scaled = scaled + solve(rhs - extended @ scaled)
-    return scaled / norms

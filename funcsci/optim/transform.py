@@ -2,24 +2,12 @@
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from funcsci import checks, tree
 from funcsci.tree import Params, PyTree, Scalar
-
-Schedule: TypeAlias = Callable[[Scalar], Scalar]
-"""A learning rate as a function of the 0-d count of steps taken."""
-
-
-class Update(Protocol):
-    """`update(grads, state, params) -> (updates, state)`."""
-
-    def __call__(self, grads: Params, state: PyTree, params: Params, /) -> tuple[Params, PyTree]:
-        """Turn gradients into updates, and the state into the next one."""
-        ...
 
 
 class Optimizer(NamedTuple):
@@ -29,10 +17,69 @@ class Optimizer(NamedTuple):
         init: `init(params) -> state`, a pytree of tensors.
         update: `update(grads, state, params) -> (updates, state)`; the updates have the structure
             of `params` and are added to them by `apply_updates`.
+        needs_value: whether `update` also wants the loss at `params`, as `update(..., value=loss)`, a
+            tensor of shape (). An optimizer made of others always accepts `value`, and hands it to
+            those that need it.
+
+    Example:
+        >>> import torch
+        >>> signs = Optimizer(lambda params: (), lambda grads, state, params: (grads.sign(), state))
+        >>> optimizer = chain(signs, scale(-0.1))
+        >>> w = torch.tensor(1.0)
+        >>> optimizer.update(torch.tensor(5.0), optimizer.init(w), w)[0]
+        tensor(-0.1000)
     """
 
     init: Callable[[Params], PyTree]
-    update: Update
+    update: Callable[..., tuple[Params, PyTree]]
+    needs_value: bool = False
+
+
+def call_update(
+    optimizer: Optimizer, grads: Params, state: PyTree, params: Params, value: Scalar | None = None
+) -> tuple[Params, PyTree]:
+    """An optimizer's update, with the loss if it needs it; what every composite calls.
+
+    Args:
+        optimizer: any optimizer.
+        grads: the gradients at `params`.
+        state: the optimizer's state.
+        params: a pytree of tensors.
+        value: the loss at `params`, shape (), or None where nothing needs it.
+
+    Returns:
+        The updates and the next state.
+
+    Raises:
+        ValueError: if the optimizer needs the value and there is none.
+
+    Example:
+        >>> import torch
+        >>> w = torch.tensor(1.0)
+        >>> call_update(scale(2.0), w, (), w)
+        (tensor(2.), ())
+    """
+    if not optimizer.needs_value:
+        return optimizer.update(grads, state, params)
+    return optimizer.update(grads, state, params, value=required(value))
+
+
+def required(value: Scalar | None) -> Scalar:
+    """The value, which must be there.
+
+    Raises:
+        ValueError: if it is None, or not of shape ().
+    """
+    if value is None:
+        raise ValueError(
+            "value must be the loss at params for this optimizer. Got value=None. "
+            "Try optimizer.update(grads, state, params, value=loss)."
+        )
+    if value.dim() != 0:
+        raise ValueError(
+            f"value must have shape (). Got shape {tuple(value.shape)}. Pass the loss of these params alone."
+        )
+    return value
 
 
 def apply_updates(params: Params, updates: Params) -> Params:
@@ -71,7 +118,7 @@ def chain(*transforms: Optimizer) -> Optimizer:
 
     Example:
         >>> import torch
-        >>> halve_twice = chain(scale_by_learning_rate(0.5), scale_by_learning_rate(0.5))
+        >>> halve_twice = chain(scale(0.5), scale(0.5))
         >>> w = torch.tensor(1.0)
         >>> halve_twice.update(w, halve_twice.init(w), w)[0]
         tensor(0.2500)
@@ -82,85 +129,41 @@ def chain(*transforms: Optimizer) -> Optimizer:
     def init(params: Params) -> PyTree:
         return tuple(one.init(params) for one in transforms)
 
-    def update(grads: Params, state: PyTree, params: Params) -> tuple[Params, PyTree]:
+    def update(
+        grads: Params, state: PyTree, params: Params, *, value: Scalar | None = None
+    ) -> tuple[Params, PyTree]:
         states = []
         for one, own in zip(transforms, state, strict=True):
-            grads, new = one.update(grads, own, params)
+            grads, new = call_update(one, grads, own, params, value)
             states.append(new)
         return grads, tuple(states)
 
-    return Optimizer(init, update)
+    return Optimizer(init, update, any(one.needs_value for one in transforms))
 
 
-class ScaleState(NamedTuple):
-    """The state of `scale_by_learning_rate`: the rate itself, so that it can be read and replaced.
-
-    Attributes:
-        learning_rate: the rate, shape (), in the widest dtype of the parameters.
-    """
-
-    learning_rate: Scalar
-
-
-class ScheduleState(NamedTuple):
-    """The state of `scale_by_learning_rate` with a schedule.
-
-    Attributes:
-        steps: the number of steps taken, int64, shape ().
-    """
-
-    steps: Scalar
-
-
-def scale_by_learning_rate(learning_rate: float | Schedule) -> Optimizer:
-    r"""Steps down the gradient, $\Delta\theta = -\eta g$.
+def scale(factor: float) -> Optimizer:
+    r"""Multiplies by a constant, $\Delta = c\, g$; with -1 it turns descent into ascent.
 
     Args:
-        learning_rate: $\eta$, kept in the state as a 0-d tensor of the parameters' dtype; or a
-            schedule, a function of the 0-d count of steps taken.
+        factor: $c$, dimensionless.
 
     Returns:
-        An optimizer. Replacing `learning_rate` in its state changes the rate and compiles nothing.
+        An optimizer, one link of a `chain`; its state is empty.
 
     Raises:
-        ValueError: if the rate is negative or not finite.
-        TypeError: (when called) if a schedule returns something other than a 0-d tensor.
+        ValueError: if the factor is not finite.
 
     Example:
         >>> import torch
-        >>> optimizer = scale_by_learning_rate(0.1)
-        >>> w = torch.tensor(1.0)
-        >>> faster = optimizer.init(w)._replace(learning_rate=torch.tensor(0.5))
-        >>> optimizer.update(w, faster, w)[0]
-        tensor(-0.5000)
+        >>> scale(-1.0).update(torch.tensor(2.0), (), torch.tensor(0.0))[0]
+        tensor(-2.)
     """
-    if callable(learning_rate):
-        schedule = learning_rate
+    checks.finite(factor=factor)
 
-        def scheduled(grads: Params, state: ScheduleState, params: Params) -> tuple[Params, ScheduleState]:
-            rate = schedule(state.steps)
-            if not isinstance(rate, Tensor) or rate.dim() != 0:
-                raise TypeError(
-                    f"A schedule must return a tensor of shape (). Got {rate!r}. Compute it from the count."
-                )
-            return _descend(rate, grads), ScheduleState(state.steps + 1)
+    def update(grads: Params, state: PyTree, params: Params) -> tuple[Params, PyTree]:
+        return tree.map(lambda grad: factor * grad, grads), state
 
-        return Optimizer(lambda params: ScheduleState(zero_steps(params)), scheduled)
-
-    checks.non_negative(learning_rate=learning_rate)
-
-    def init(params: Params) -> ScaleState:
-        dtype, device = placement(params)
-        return ScaleState(torch.full((), learning_rate, dtype=dtype, device=device))
-
-    def update(grads: Params, state: ScaleState, params: Params) -> tuple[Params, ScaleState]:
-        return _descend(state.learning_rate, grads), state
-
-    return Optimizer(init, update)
-
-
-def _descend(rate: Scalar, grads: Params) -> Params:
-    return tree.map(lambda grad: -rate.to(grad.dtype) * grad, grads)
+    return Optimizer(lambda params: (), update)
 
 
 def zero_steps(params: Params) -> Scalar:
@@ -195,3 +198,56 @@ def placement(params: Params) -> tuple[torch.dtype, torch.device]:
                 f"{path} must have a floating-point dtype. Got {leaf.dtype}. Cast it, or freeze it."
             )
     return functools.reduce(torch.promote_types, (leaf.dtype for leaf in leaves)), leaves[0].device
+
+
+def map_leaves(
+    function: Callable[..., Any], params: Params, grads: Params, *state: PyTree
+) -> tuple[Any, ...]:
+    """Several trees at once, from a function of each leaf and of what stands in its place elsewhere.
+
+    Args:
+        function: takes a parameter, its gradient and its part of each tree of the state, and returns a
+            tuple.
+        params: gives the structure.
+        grads: a tree of that structure.
+        *state: trees of that structure, whose leaves may be trees themselves.
+
+    Returns:
+        As many trees as the function returns values.
+
+    Raises:
+        ValueError: if the structures differ; the message names the paths.
+
+    Example:
+        >>> import torch
+        >>> map_leaves(lambda p, g: (p + g, p - g), {"w": torch.tensor(3)}, {"w": torch.tensor(1)})
+        ({'w': tensor(4)}, {'w': tensor(2)})
+    """
+    leaves, structure = tree.flatten(params)
+    try:
+        columns = [structure.flatten_up_to(one) for one in (grads, *state)]
+    except ValueError as error:
+        tree.check_structure(params=params, grads=grads)
+        raise ValueError(
+            f"state must be that of these params. Got {error}. Make it by optimizer.init(params)."
+        ) from error
+    results = [function(*leaf) for leaf in zip(leaves, *columns, strict=True)]
+    return tuple(tree.unflatten(structure, column) for column in zip(*results, strict=True))
+
+
+def decay_factor(**values: object) -> None:
+    """Each value is the factor of a running mean, in [0, 1).
+
+    Raises:
+        TypeError: if a value is not a real number.
+        ValueError: if a value is outside [0, 1).
+    """
+    checks.non_negative(**values)
+    for name, value in values.items():
+        if value >= 1:  # type: ignore[operator]
+            raise ValueError(checks.message("be below 1", name, value, f"Try {name}=0.9."))
+
+
+def check_betas(betas: tuple[float, float]) -> None:
+    """Both are factors of a running mean, in [0, 1)."""
+    decay_factor(**{"betas[0]": betas[0], "betas[1]": betas[1]})

@@ -20,15 +20,17 @@ from funcsci.autodiff import derivative
 from funcsci.compile import inside_transform
 from funcsci.nn import Model
 from funcsci.optim import Status
-from funcsci.pinn import storage
 from funcsci.pinn.problem import Oscillator, closed_form, equation
 from funcsci.pinn.settings import History
 from funcsci.pinn.trial import TRIALS
 from funcsci.plot import figure_path, solution_figure
+from funcsci.storage import Format
 from funcsci.tree import Params, Scalar
 
 Times = TypeVar("Times", Tensor, float, NDArray[np.floating])
 """A number, an array or a tensor: what comes in is what goes out."""
+
+FILE = Format("funcsci.solution", 1, writer="Solution.save")
 
 JUDGED_POINTS = 1_000
 """Equally spaced points on which errors against the closed form are measured."""
@@ -194,7 +196,7 @@ class Solution:
             "backend": self.backend,
             "steps": self.steps,
         }
-        storage.write(path, tensors, story)
+        FILE.write(path, tensors, story)
 
     @classmethod
     def load(cls, path: str | Path, *, device: str | torch.device = "cpu") -> "Solution":
@@ -212,7 +214,7 @@ class Solution:
             ValueError: if the file is not a saved solution, is cut short or was changed.
         """
         checks.device(device=device)
-        tensors, story = storage.read(path, device)
+        tensors, story = FILE.read(path, device)
         try:
             problem = Oscillator(**{**story["problem"], "t_span": tuple(story["problem"]["t_span"])})
             hidden, conditions = tuple(story["hidden"]), story["conditions"]
@@ -234,7 +236,7 @@ class Solution:
                 steps=story["steps"],
             )
         except (KeyError, TypeError) as error:
-            raise ValueError(storage.refusal(path, f"it lacks {error}")) from error
+            raise FILE.damaged(path, f"it lacks {error}") from error
 
     def __repr__(self) -> str:
         p = self.problem

@@ -114,3 +114,29 @@ def test_the_compiler_makes_a_program_that_runs_without_python_guards() -> None:
             jitted(x * scale), ((x * scale).sin() * x * scale).sum(0), rtol=1e-13, atol=0
         )
     assert [made.backend for made in jitted.compilations] == ["compile"]
+
+
+@pytest.mark.slow
+def test_a_first_call_with_one_tensor_twice_says_nothing_of_later_calls() -> None:
+    jitted = jit(lambda a, b: a.sum(0) + 2 * b, backend="compile")
+    x = torch.arange(6.0).reshape(3, 2)
+    rows = x.expand(2, 3, 2)[0].t().t()
+    for first, second in ((x, x[0]), (rows, x[0]), (x, torch.full((2,), 5.0)), (x + 1, x[1])):
+        assert torch.equal(jitted(first, second), first.sum(0) + 2 * second)
+    assert len(jitted.compilations) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, b, p: torch.add(a @ b, p, alpha=0.5),
+        lambda a, b, p: torch.add(p, a @ b, alpha=0.5),
+        lambda a, b, p: torch.sub(a @ b, p, alpha=3),
+        lambda a, b, p: torch.addmm(p, a, b, beta=0.5, alpha=3.0),
+    ],
+)
+def test_factors_of_a_sum_with_a_matrix_product_are_not_lost(function) -> None:
+    a, b, p = (torch.linspace(-1, 2, 12).reshape(4, 3) @ torch.ones(3, 4) + n for n in range(3))
+    compiled = jit(function, backend="compile")(a, b, p)
+    torch.testing.assert_close(compiled, function(a, b, p), rtol=1e-13, atol=1e-13)

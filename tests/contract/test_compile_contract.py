@@ -113,6 +113,14 @@ SMOOTH: dict[str, Case] = {
         (MATRIX, numbers(4, 3, dtype=torch.float32)),
     ),
     "linear algebra": Case(lambda x: (torch.linalg.qr(x), torch.linalg.solve(x.t() @ x, x[0])), (MATRIX,)),
+    "products of vectors": Case(
+        lambda w, x: (
+            vmap(lambda row: row @ w)(x) * 2,
+            vmap(lambda row: grad(lambda w: (row @ w) * (w @ w))(w))(x),
+            vmap(lambda row: torch.stack([row @ w, w.dot(row)]))(x),
+        ),
+        (numbers(3), MATRIX),
+    ),
     "maximum": Case(lambda x: (x.max(0), x.topk(2).values, torch.where(x > 0, x, -x)), (MATRIX,)),
     "complex": Case(
         lambda x: (x.conj() * 2, (x * torch.ones_like(x)).real, x.conj().imag + x.imag, x.abs()),
@@ -250,7 +258,7 @@ def test_everything_stays_on_the_device_of_the_arguments(name: str) -> None:
 
 
 COMPILED = ("equal results", "aliases", "constant", "training step", "view chains", "in place", "integers",
-            "sliced", "expanded")  # fmt: skip
+            "sliced", "expanded", "products of vectors")  # fmt: skip
 
 
 def strides_that_matter(result: Any) -> list[Any]:

@@ -31,7 +31,7 @@ def adam_step() -> Program:
     function, optimizer = soft(PROBLEM, HIDDEN), optim.adam(optim.cosine(1e-2, 100))
     params = function.init(random.key(0), dtype=torch.float64)
     step = train.train_step(soft_loss(PROBLEM, function), optimizer)
-    return Program(step, (train.TrainState(params, optimizer.init(params)), POINTS))
+    return Program(step, (train.start(params, optimizer), POINTS))
 
 
 def hard_residuals() -> Program:
@@ -107,6 +107,6 @@ def test_adam_step_follows_a_schedule_without_compiling_again() -> None:
     with compilations() as made:
         losses = []
         for _ in range(60):
-            progress, loss = program(progress, points)
-            losses.append(float(loss))
+            progress, metrics = program(progress, points)
+            losses.append(float(metrics["loss"]))
     assert len(made) == 1 and losses[-1] < losses[0] and math.isfinite(losses[-1])

@@ -4,10 +4,9 @@ import pytest
 import torch
 from torch.func import vmap
 
-from funcsci import nn, optim, random, tree
+from funcsci import nn, optim, random, train, tree
 from funcsci.compile import compilations, jit
 from funcsci.optim import OPTIMIZERS
-from funcsci.train import TrainState, train_step
 
 KEY = random.key(51)
 MODEL = nn.mlp((2, 8, 1))
@@ -27,13 +26,13 @@ def start(name, dtype=torch.float64, key=KEY):
     optimizer = OPTIMIZERS[name](optim.cosine(0.02, 100))
     params = MODEL.init(key, dtype=dtype)
     x = random.normal(random.fold_in(KEY, 1), (16, 2)).to(dtype)
-    return train_step(loss, optimizer), TrainState(params, optimizer.init(params)), (x, torch.sin(x[:, :1]))
+    return train.train_step(loss, optimizer), train.start(params, optimizer), (x, torch.sin(x[:, :1]))
 
 
 def repeat(step, now, batch, steps=100):
     for _ in range(steps):
-        now, value = step(now, batch)
-    return now, value
+        now, metrics = step(now, batch)
+    return now, metrics["loss"]
 
 
 def assert_close(left, right, units: float = 1e3):
@@ -96,3 +95,16 @@ def test_every_tensor_stays_on_the_device(name):
     now, batch = tree.map(lambda leaf: leaf.to("meta"), (now, batch))
     for leaf in tree.leaves(repeat(step, now, batch, 2)):
         assert leaf.device.type == "meta"
+
+
+@every
+@in_both
+def test_a_saved_run_goes_on_with_the_same_bits(name, dtype, tmp_path):
+    step, now, batch = start(name, dtype)
+    step = jit(step, backend="trace")
+    middle, _ = repeat(step, now, batch, 3)
+    train.save_checkpoint(tmp_path / "middle.safetensors", middle)
+    loaded = train.load_checkpoint(tmp_path / "middle.safetensors", now).tree
+    ours, wanted = repeat(step, loaded, batch, 3), repeat(step, middle, batch, 3)
+    assert tree.paths(ours) == tree.paths(wanted)
+    assert all(map(torch.equal, tree.leaves(ours), tree.leaves(wanted)))

@@ -3,14 +3,12 @@
 import re
 import warnings
 
-import numpy as np
 import pytest
 import torch
 
 from funcsci import random, tree
 from funcsci.compile import compilations
 from funcsci.optim import least_squares
-from funcsci.optim import levenberg_marquardt as lm
 
 KEY = random.key(31)
 T = torch.linspace(0, 3, 25, dtype=torch.float64)
@@ -96,21 +94,61 @@ def test_float32_ends_converged_within_its_round_off():
     assert float(found.params["b"]) == pytest.approx(float(exact.params["b"]), rel=1e-4)
 
 
-@pytest.mark.parametrize("shape", [(12, 5), (5, 12), (6, 6)], ids=["primal", "dual", "square"])
-@pytest.mark.parametrize("damping", [1e-6, 1e-2, 10.0])
-def test_both_forms_solve_the_damped_system(shape, damping):
-    """Against the stacked least-squares problem [J; sqrt(damping) D] v = [-r; 0]."""
-    jacobian = random.normal(KEY, shape)
-    r = random.normal(random.fold_in(KEY, 1), shape[:1])
-    norms = torch.linalg.vector_norm(jacobian, dim=0)
-    now = lm.Point(torch.zeros(shape[1]), r, jacobian, lm.half_sum(r), torch.zeros(shape[1]))
-    model = lm.model(now, norms)
-    assert len(model.gram) == min(shape)
-    factor = torch.linalg.cholesky(model.gram + damping * torch.eye(len(model.gram)))
-    step = lm.velocity(model, factor, r) / model.scale
-    stacked = np.vstack([jacobian.numpy(), damping**0.5 * np.diag(norms.numpy())])
-    expected = np.linalg.lstsq(stacked, np.concatenate([-r.numpy(), np.zeros(shape[1])]), rcond=None)[0]
-    np.testing.assert_allclose(step.numpy(), expected, rtol=1e-8, atol=1e-10)
+@pytest.mark.parametrize("solver", ["qr", "svd", "cg", "lsmr"])
+def test_solvers_take_the_same_path(solver):
+    points = data(noise=0.1)
+    by_cholesky = least_squares(decay, start(), points)
+    other = least_squares(decay, start(), points, solver=solver, solver_tol=1e-12)
+    assert other.status.converged
+    both = min(len(by_cholesky.history), len(other.history)) - 2
+    torch.testing.assert_close(other.history[:both], by_cholesky.history[:both], rtol=1e-6, atol=0)
+    torch.testing.assert_close(other.value, by_cholesky.value, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "cg", "lsmr"])
+def test_a_jacobian_that_does_not_fit_is_never_there(solver):
+    """Normal equations summed over micro-batches, or products alone, end where the matrix does."""
+    t = torch.linspace(0, 3, 4000)
+    points = {"t": t, "y": 2 * torch.exp(-0.7 * t) + 0.1 * torch.sin(40 * t)}
+    whole = least_squares(decay, start(), points)
+    bounded = least_squares(decay, start(), points, solver=solver, solver_tol=1e-10, memory=60_000)
+    assert bounded.status.converged
+    for name in ("a", "b"):
+        torch.testing.assert_close(bounded.params[name], whole.params[name], rtol=1e-7, atol=0)
+    torch.testing.assert_close(bounded.value, whole.value, rtol=1e-12, atol=0)
+
+
+def test_gauss_newton_converges_quadratically_from_a_good_start():
+    near = {"a": torch.tensor(1.9), "b": torch.tensor(0.75)}
+    found = least_squares(decay, near, data(), method="gauss_newton")
+    assert found.status.converged
+    torch.testing.assert_close(found.params["b"], torch.tensor(0.7), rtol=1e-12, atol=0)
+    errors = (2 * found.history[:4]).sqrt()
+    assert errors[2] < 10 * errors[1] ** 2 and errors[3] < 10 * errors[2] ** 2 + 1e-14
+
+
+def test_gauss_newton_takes_no_step_where_residuals_do_not_change():
+    found = least_squares(
+        lambda x: torch.stack([x[0] - 1, 2 * x[0] - 2, x[1] ** 3 - 8]), torch.tensor([5.0, 3.0, 0.25]),
+        method="gauss_newton",
+    )  # fmt: skip
+    assert found.status.converged
+    torch.testing.assert_close(found.params, torch.tensor([1.0, 2.0, 0.25]), rtol=1e-10, atol=0)
+
+
+def test_an_interruption_returns_the_best_point():
+    calls = []
+
+    def residual(x):
+        calls.append(1)
+        if len(calls) > 20:
+            raise KeyboardInterrupt
+        return rosenbrock(x)
+
+    found = least_squares(residual, ROSENBROCK, backend="eager", warn=False)
+    assert not found.status.converged
+    assert "it was interrupted after" in found.status.reason
+    assert float(found.value) == float(found.history.min()) < float(found.history[0])
 
 
 def test_fewer_residuals_than_parameters():
@@ -293,6 +331,17 @@ ONE = torch.ones(1, dtype=torch.float64)
         (lambda: least_squares(rosenbrock, ROSENBROCK, method="newton"), ValueError, "method must be one of"),
         (lambda: least_squares(rosenbrock, ROSENBROCK, steps=-1), ValueError, "steps must be at least 0."),
         (lambda: least_squares(rosenbrock, ROSENBROCK, steps=1.5), TypeError, "steps must be an integer."),
+        (
+            lambda: least_squares(rosenbrock, ROSENBROCK, solver="lu"),
+            ValueError,
+            "solver must be one of 'cholesky', 'qr', 'svd', 'cg', 'lsmr'. Got solver='lu'.",
+        ),
+        (lambda: least_squares(rosenbrock, ROSENBROCK, memory=8), ValueError, "memory must hold at least"),
+        (
+            lambda: least_squares(rosenbrock, ROSENBROCK, solver_tol=-1.0),
+            ValueError,
+            "solver_tol must not be negative.",
+        ),
         (
             lambda: least_squares(rosenbrock, ROSENBROCK, residual_tol=-1.0),
             ValueError,

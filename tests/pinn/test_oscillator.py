@@ -144,12 +144,12 @@ def test_losses_equal_those_of_nn_module_and_torch_optim(backend: str) -> None:
 
     optimizer = optim.adam(1e-3)
     ours = jit(train.train_step(soft_loss(UNIT, function), optimizer), backend=backend)
-    progress = train.TrainState(params, optimizer.init(params))
+    progress = train.start(params, optimizer)
     for key in random.split(random.key(1), 50):
         points = random.uniform(key, (64,), dtype=torch.float64, maxval=2 * math.pi)
-        progress, loss = ours(progress, points)
+        progress, metrics = ours(progress, points)
         expected = theirs(points[:, None].clone())
-        assert float(loss) == pytest.approx(float(expected), rel=1e-10)
+        assert float(metrics["loss"]) == pytest.approx(float(expected), rel=1e-10)
 
 
 REFUSED = [

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 import re
 from pathlib import Path
 
@@ -184,12 +185,11 @@ def test_the_old_file_stays_whole_where_writing_fails(tmp_path: Path, monkeypatc
     SOLUTION.save(tmp_path / "one")
     before = (tmp_path / "one").read_bytes()
 
-    def fail(path, content):
-        with path.open("wb") as file:
-            file.write(content[: len(content) // 2])
+    def fail(descriptor):
+        os.ftruncate(descriptor, 100)
         raise OSError("no space left")
 
-    monkeypatch.setattr(Path, "write_bytes", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="no space left"):
         SOLUTION.save(tmp_path / "one")
     assert (tmp_path / "one").read_bytes() == before
