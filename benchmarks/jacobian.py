@@ -3,10 +3,10 @@
     python benchmarks/jacobian.py [--points 4096] [--hidden 36 36] [--share 0.25]
 
 The residual is a Laplacian by nested derivatives, in float64. Each way runs in a process of its own, on one
-thread: first a small call, so that libraries are loaded, then the calls that count. Memory is what they add to
-the process's peak, in which the trace of a program has its part, and next to it the most bytes of tensors that
-live at once when the program is there. The result counts in both. Micro-batches may take `--share` of what
-the unbounded way needs, and at least what holds the result and a few points.
+thread: first a small call, so that libraries are loaded, then the calls that count. Memory is what they add
+to the process's peak, in which the trace of a program has its part, and next to it the most bytes of tensors
+that live at once when the program is there. The result counts in both. Micro-batches may take `--share` of
+what the unbounded way needs, and at least what holds the result and a few points.
 """
 
 import argparse

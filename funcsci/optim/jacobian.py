@@ -30,7 +30,7 @@ def per_sample_jacobian(
     Args:
         residual: `residual(params, point)`, the residual at one point, scalar or vector.
         memory: the most bytes of tensors that may be alive at once, the result included. None allows
-            32 MiB beside the result on a CPU and 1 GiB elsewhere; more is not used. What a point
+            8 MiB beside the result on a CPU and 1 GiB elsewhere; more is not used. What a point
             needs is counted once, by running the residual's derivative eagerly on 16 of them.
         backend: as in `jit`.
 

@@ -9,7 +9,7 @@ from funcsci.tree import PyTree
 
 PROBED = 16
 """Points on which the memory that one of them needs is counted."""
-CPU_WORK, DEVICE_WORK = 2**25, 2**30
+CPU_WORK, DEVICE_WORK = 2**23, 2**30
 """Bytes of work that are enough: on a CPU about what its caches hold, beyond which more is slower."""
 
 

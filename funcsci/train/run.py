@@ -26,7 +26,7 @@ class _Taken(NamedTuple):
 
 
 class Run:
-    """The record of a run. Losses are read one step late, so that a GPU has work while one is read."""
+    """The record of a run. Losses may be read a few steps late, and what they tell is told then."""
 
     def __init__(self, start: TrainState, watch: Watch) -> None:
         self.watch = watch

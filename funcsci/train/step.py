@@ -7,7 +7,7 @@ from torch import Tensor
 
 from funcsci import random, tree
 from funcsci.autodiff import value_and_grad
-from funcsci.optim import Optimizer, apply_updates
+from funcsci.optim import Optimizer, apply_updates, call_update
 from funcsci.optim.transform import zero_steps
 from funcsci.random import Key
 from funcsci.train.loss import Loss, Metrics, full
@@ -106,8 +106,7 @@ def train_step(
         (value, (state, metrics)), grads = differentiate(
             now.params, batch, state=now.state, key=key, mask=mask
         )
-        wanted = {"value": value} if optimizer.needs_value else {}
-        updates, optimizer_state = optimizer.update(grads, now.optimizer_state, now.params, **wanted)
+        updates, optimizer_state = call_update(optimizer, grads, now.optimizer_state, now.params, value)
         params = apply_updates(now.params, updates)
         return TrainState(params, optimizer_state, state, now.key, now.step + 1), {"loss": value, **metrics}
 

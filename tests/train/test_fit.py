@@ -478,7 +478,7 @@ def test_progress_shows_the_loss_or_nothing(monkeypatch, capsys):
     monkeypatch.setattr("funcsci.progress.QUIET_SECONDS", 0.0)
     args = linear_loss, torch.tensor(9.0), optim.sgd(1.0), itertools.repeat(torch.tensor(0.5))
     result = fit(*args, steps=3, progress_bar=True)
-    assert shown[-1] == f"loss {float(result.loss[1]):.2e}"
+    assert shown[-1] == f"loss {float(result.loss[2]):.2e}"
     assert "training" in "".join(capsys.readouterr())
     fit(*args, steps=3, progress_bar=False)
     assert "".join(capsys.readouterr()) == ""
