@@ -51,8 +51,8 @@ def test_lsmr_takes_the_published_iterates(rounds, damping):
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("tol", [1e-2, 1e-6])
 def test_the_gradient_falls_to_the_share_asked_for(solver, tol):
-    matrix = random.normal(KEY, (40, 25))
-    b = random.normal(random.fold_in(KEY, 1), (40,))
+    matrix = random.normal(KEY, (400, 100))
+    b = random.normal(random.fold_in(KEY, 1), (400,))
     x = solved(solver, matrix, b, damping=1e-3, tol=tol)
     gradient = matrix.mT @ (matrix @ x - b) + 1e-3 * x
     assert 1e-3 * tol < float(gradient.norm() / (matrix.mT @ b).norm()) <= tol * (1 + 1e-6)

@@ -29,6 +29,11 @@ def start():
     return {"rates": torch.tensor([0.2, 5.0]), "weights": torch.tensor([1.0, 1.0, 1.0])}
 
 
+def steps_to(history):
+    """The steps until the minimum is there but for a millionth, or round-off."""
+    return int((history > history.min() * (1 + 1e-6) + 1e-18).sum())
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.05])
 @pytest.mark.parametrize(
     "choice", ["['weights']", lambda path, leaf: "weights" in path], ids=["path", "rule"]
@@ -39,7 +44,7 @@ def test_separable_fits_have_the_same_minimum_in_fewer_steps(noise, choice, solv
     plain = least_squares(exponentials, start(), points)
     projected = least_squares(exponentials, start(), points, variable_projection=choice, solver=solver)
     assert plain.status.converged and projected.status.converged
-    assert len(projected.history) < len(plain.history)
+    assert steps_to(projected.history) < steps_to(plain.history)
     for name in ("rates", "weights"):
         ours = projected.params[name].sort().values
         torch.testing.assert_close(ours, plain.params[name].sort().values, rtol=1e-5, atol=1e-6)
