@@ -37,7 +37,7 @@ def test_finds_a_published_minimum_as_scipy_does(published, solver):
     [
         pytest.param("levenberg_marquardt", "lsmr", marks=pytest.mark.slow),
         ("gauss_newton", "cholesky"),
-        ("gauss_newton", "svd"),
+        pytest.param("gauss_newton", "svd", marks=pytest.mark.slow),
     ],
 )
 def test_what_falls_short_of_a_minimum_does_not_say_that_it_converged(published, method, solver):
