@@ -27,5 +27,4 @@ def bar(total: int, description: str, *, initial: int = 0, shown: bool = True) -
         disable=not shown,
         delay=QUIET_SECONDS,
         leave=False,
-        dynamic_ncols=True,
     )
