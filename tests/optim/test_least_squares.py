@@ -9,6 +9,7 @@ import torch
 from funcsci import random, tree
 from funcsci.compile import compilations
 from funcsci.optim import least_squares
+from funcsci.optim.live_memory import peak_bytes
 
 KEY = random.key(31)
 T = torch.linspace(0, 3, 25, dtype=torch.float64)
@@ -106,7 +107,7 @@ def test_solvers_take_the_same_path(solver):
 
 
 @pytest.mark.parametrize("solver", ["cholesky", "cg", "lsmr"])
-def test_a_jacobian_that_does_not_fit_is_never_there(solver):
+def test_a_jacobian_in_parts_leads_where_the_whole_one_does(solver):
     """Normal equations summed over micro-batches, or products alone, end where the matrix does."""
     t = torch.linspace(0, 3, 4000)
     points = {"t": t, "y": 2 * torch.exp(-0.7 * t) + 0.1 * torch.sin(40 * t)}
@@ -116,6 +117,24 @@ def test_a_jacobian_that_does_not_fit_is_never_there(solver):
     for name in ("a", "b"):
         torch.testing.assert_close(bounded.params[name], whole.params[name], rtol=1e-7, atol=0)
     torch.testing.assert_close(bounded.value, whole.value, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "cg", "lsmr"])
+def test_the_bound_keeps_the_whole_jacobian_out_of_memory(solver):
+    """Counted tensor by tensor, for 3,000 residuals of 40 parameters; with room, it is there."""
+    centres = torch.linspace(0, 3, 40)
+    t = torch.linspace(0, 3, 3000)
+
+    def bumps(heights, point):
+        return heights @ torch.exp(-(((point - centres) / 0.1) ** 2)) - torch.sin(4 * point)
+
+    def peak(solver, memory):
+        options = {"solver": solver, "memory": memory, "backend": "eager", "steps": 1, "warn": False}
+        return peak_bytes(lambda: least_squares(bumps, torch.zeros(40), t, **options))
+
+    jacobian = 8 * 3000 * 40
+    assert peak("cholesky", None) > jacobian
+    assert peak(solver, jacobian // 2) < jacobian
 
 
 def test_gauss_newton_converges_quadratically_from_a_good_start():
