@@ -100,10 +100,12 @@ def tests_torch(session: nox.Session, torch: str) -> None:
 def examples(session: nox.Session) -> None:
     """Every script of examples/, small enough to end in seconds, in a temporary folder."""
     install(session, ".")
-    scripts = sorted(ROOT.glob("examples/*.py"))
+    scripts = sorted(ROOT.glob("examples/**/*.py"))
     session.chdir(session.create_tmp())
+    smoke = {"FUNCSCI_SMOKE": "1", "MPLBACKEND": "Agg"}
     for script in scripts:
-        session.run("python", str(script), env={"FUNCSCI_SMOKE": "1", "MPLBACKEND": "Agg"})
+        session.run("python", str(script), env=smoke)
+    session.run("funcsci", "solve", str(ROOT / "examples" / "pinn" / "problem.py"), env=smoke)
 
 
 @nox.session

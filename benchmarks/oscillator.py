@@ -7,31 +7,26 @@ Two questions on u'' + u = 0, u(0) = 1, u'(0) = 0, t in [0, 2 pi]:
 1. How long to a solution, and how good is it? The first call of a process, a later call, and DeepXDE's usual
    recipe, Adam then L-BFGS, in both precisions. Neither side's imports are counted.
 2. How long is one Adam step on a 1-32-32-1 network with 64 points in float32, soft conditions?
-   Eager nn.Module, the traced step and the compiled step, in alternating blocks; the median counts.
+   Eager nn.Module, the traced step and the compiled step, by Taylor mode and by nested derivatives; as
+   `adam_steps.py` measures it.
 """
 
 import argparse
 import importlib.util
 import math
 import os
-import statistics
 import time
 from collections.abc import Callable
 
 os.environ.setdefault("DDE_BACKEND", "pytorch")
 
 import torch
-from module_style import Network, copy_weights, make_step
+from adam_steps import oscillator_ways, table
 
-from funcsci import optim, random, train
-from funcsci.compile import jit
-from funcsci.pinn import Oscillator, solve_oscillator
-from funcsci.pinn.methods import soft_loss
-from funcsci.pinn.trial import soft
+from funcsci.pinn import solve_oscillator
 
 SPAN = (0.0, 2 * math.pi)
 HIDDEN = (32, 32)
-BLOCKS = 9
 
 
 def timed(function: Callable[[], object]) -> tuple[float, object]:
@@ -96,44 +91,6 @@ def deepxde_error(bits: int, conditions: str) -> float:
     return float(numpy.linalg.norm(u - numpy.cos(t)) / numpy.linalg.norm(numpy.cos(t)))
 
 
-def steps() -> None:
-    dtype = torch.float32
-    problem = Oscillator(1.0, 0.0, 1.0, 0.0, SPAN)
-    function = soft(problem, HIDDEN)
-    params = function.init(random.key(0), dtype=dtype)
-    points = torch.linspace(*SPAN, 64, dtype=dtype)
-    optimizer = optim.adam(1e-3)
-    pure = train.train_step(soft_loss(problem, function), optimizer)
-
-    network = Network(HIDDEN, SPAN).to(dtype)
-    copy_weights(params, network)
-    eager = make_step(network, torch.optim.Adam(network.parameters(), lr=1e-3))
-    column = points[:, None]
-    ways: dict[str, Callable[[], object]] = {"nn.Module, eager": lambda: eager(column)}
-    compiling: dict[str, float] = {"nn.Module, eager": 0.0}
-    for backend in ("trace", "compile"):
-        step = jit(pure, backend=backend)
-        state = [train.start(params, optimizer)]
-
-        def advance(step=step, state=state) -> None:
-            state[0], _ = step(state[0], points)
-
-        compiling[backend], _ = timed(advance)
-        ways[backend] = advance
-
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(BLOCKS):
-        for name, way in ways.items():
-            count = arguments.steps // BLOCKS
-            seconds[name].append(timed(lambda way=way, count=count: [way() for _ in range(count)])[0] / count)
-    base = statistics.median(seconds["nn.Module, eager"])
-    print("\n| one Adam step | microseconds | share of eager | seconds to the first |")
-    print("|---|---|---|---|")
-    for name, blocks in seconds.items():
-        middle = statistics.median(blocks)
-        print(f"| {name} | {1e6 * middle:.0f} | {middle / base:.2f} | {compiling[name]:.1f} |")
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -143,4 +100,4 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     solutions()
-    steps()
+    table("oscillator", oscillator_ways(), arguments.steps)

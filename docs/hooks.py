@@ -13,7 +13,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
-PLACE = re.compile(r"\{\{ output: (examples/\w+\.py) \}\}")
+PLACE = re.compile(r"\{\{ output: (examples/(?:\w+/)*\w+\.py) \}\}")
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 import json
 import math
 import platform
+import runpy
 import sys
 import warnings
 from importlib.metadata import version
@@ -14,8 +15,9 @@ import typer
 
 from funcsci import __version__, checks, compile
 from funcsci.compile.backends import BACKENDS
-from funcsci.pinn import Solution, solve_oscillator
-from funcsci.pinn.methods import METHODS
+from funcsci.pinn import Solution, solve, solve_oscillator
+from funcsci.pinn.oscillator import METHODS
+from funcsci.pinn.problem import Problem
 from funcsci.plot import figure_path
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -72,19 +74,91 @@ def oscillator(
         checks.writable(save=save)
     with warnings.catch_warnings():
         # The text below says whether it converged, and so does the exit status.
-        warnings.filterwarnings("ignore", "solve_oscillator did not converge", RuntimeWarning)
+        warnings.filterwarnings("ignore", "solve did not converge", RuntimeWarning)
         solution = solve_oscillator(
             omega, damping, u0, du0, t_span,
             hidden=hidden or None, method=method, steps=steps, tol=tol, points=points, seed=seed,
             dtype=DTYPES[dtype], device=device, backend=backend, progress=progress,
         )  # fmt: skip
+    numbers = {"omega": omega, "damping": damping, "u0": u0, "du0": du0, "t_span": t_span, "method": method}
+    _finish(solution, plot, save, {**numbers, **_facts(solution)} if as_json else None)
+
+
+@app.command(name="solve")
+def solve_file(
+    file: Annotated[
+        Path, typer.Argument(help="A Python file that defines problem, and options if it likes.")
+    ],
+    plot: Annotated[
+        Path | None, typer.Option(help="Write the figure to this file; default: the file's name, as png.")
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Write the solution to this file; default: as safetensors.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same solution.")] = None,
+    tol: Annotated[float | None, typer.Option(help="Relative residual that counts as converged.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of text.")] = False,
+    progress: Annotated[bool, typer.Option(help="Show progress.")] = True,
+) -> None:
+    """Solve the problem that a Python file defines, draw it and keep the solution.
+
+    The file is run. It must set `problem`, made by pinn.ode, pinn.ivp or pinn.pde, and may set `options`, a
+    dict of arguments for pinn.solve. Exits with status 1 where the solution did not converge.
+    """
+    problem, options = _read_problem(file)
+    plot = Path(f"{file.stem}.png") if plot is None else plot
+    save = Path(f"{file.stem}.safetensors") if save is None else save
+    figure_path(plot=plot)
+    checks.writable(save=save)
+    given = {name: value for name, value in {"seed": seed, "tol": tol}.items() if value is not None}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "solve did not converge", RuntimeWarning)
+        solution = solve(problem, **{"progress": progress, **options, **given})
+    _finish(solution, plot, save, _facts(solution) if as_json else None)
+
+
+def _read_problem(file: Path) -> tuple[Problem, dict[str, Any]]:
+    """What a file defines.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it cannot be run, or defines no problem.
+        TypeError: if what it calls `problem` or `options` is something else.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(
+            checks.message("be a file that exists", "file", str(file), "Mind the folder.")
+        )
+    try:
+        found = runpy.run_path(str(file), run_name="funcsci_problem")
+    except Exception as error:  # whatever a user's file may raise, told in one line
+        came = f"{type(error).__name__}: {error}"
+        raise ValueError(
+            f"file must run as Python. Got file={str(file)!r}, which ends with {came}"
+        ) from error
+    problem, options = found.get("problem"), found.get("options", {})
+    if problem is None:
+        raise ValueError(
+            f"file must define problem. Got file={str(file)!r} without. "
+            "Add problem = pinn.ode(...) or problem = pinn.pde(...)."
+        )
+    if not isinstance(problem, Problem):
+        remedy = "Make it by pinn.ode, pinn.ivp or pinn.pde."
+        raise TypeError(checks.message("be a problem", "problem", problem, remedy))
+    if not isinstance(options, dict):
+        raise TypeError(checks.message("be a dict", "options", options, 'Try options = {"tol": 1e-8}.'))
+    return problem, options
+
+
+def _finish(solution: Solution, plot: Path | None, save: Path | None, facts: dict[str, Any] | None) -> None:
+    """Write and print what came out; `facts` are printed as JSON where they are given."""
     if plot is not None:
         solution.plot(plot)
     if save is not None:
         solution.save(save)
-    typer.echo(json.dumps(_facts(solution)) if as_json else repr(solution))
+    typer.echo(repr(solution) if facts is None else json.dumps(facts))
     for path in (plot, save):
-        if path is not None and not as_json:
+        if path is not None and facts is None:
             typer.echo(f"  wrote {path}")
     if not solution.status.converged:
         raise typer.Exit(1)
@@ -116,15 +190,18 @@ def main() -> None:
 
 
 def _facts(solution: Solution) -> dict[str, Any]:
+    known = solution.problem.reference is not None
     return {
-        **solution.problem._asdict(),
-        "method": solution.method,
+        "fields": solution.fields,
+        "domain": solution.problem.domain.ranges,
+        "solved_by": solution.method,
         "backend": solution.backend,
-        "hidden": solution.hidden,
+        "hidden": solution.parts[0].stages[0].shape.hidden,
+        "slabs": len(solution.parts),
         "converged": solution.status.converged,
         "reason": solution.status.reason,
-        "relative_l2": solution.relative_l2,
-        "max_error": solution.max_error,
+        "relative_residual": solution.error,
+        **({"relative_l2": solution.relative_l2, "max_error": solution.max_error} if known else {}),
         "steps": solution.steps,
         "seconds": solution.seconds,
     }

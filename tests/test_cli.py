@@ -1,6 +1,7 @@
 """The command: what it prints, what it writes, how it ends."""
 
 import json
+import runpy
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ def test_options_reach_the_solver() -> None:
     assert (facts["omega"], facts["damping"], facts["u0"], facts["du0"]) == (2.0, 0.5, 3.0, -1.0)
     assert facts["t_span"] == [1.0, 4.0] and facts["hidden"] == [70, 60]
     assert facts["converged"] and facts["relative_l2"] < 1e-3 and facts["method"] == "levenberg_marquardt"
+    assert facts["solved_by"] in ("random_features", "levenberg_marquardt") and facts["fields"] == ["u"]
 
 
 def test_adam_and_its_options(tmp_path: Path) -> None:
@@ -38,15 +40,16 @@ def test_adam_and_its_options(tmp_path: Path) -> None:
         "oscillator", "--method", "adam", "--steps", "20", "--points", "16", "--hidden", "8",
         "--dtype", "float32", "--backend", "trace", "--no-progress", "--save", str(tmp_path / "one"),
     )  # fmt: skip
-    assert result.exit_code == 1 and "not converged: all 20 steps were taken" in result.stdout
+    assert result.exit_code == 1 and "not converged: Adam on" in result.stdout
+    assert "all 20 steps were taken" in result.stdout
     solution = Solution.load(tmp_path / "one")
-    assert solution.method == "adam" and len(solution.history.loss) == 20
+    assert solution.settings.methods == ("adam",) and len(solution.history.loss) == 20
 
 
 def test_no_steps_at_all_is_reported_as_such() -> None:
     result = call("oscillator", "--method", "adam", "--steps", "0", "--json")
     facts = json.loads(result.stdout)
-    assert result.exit_code == 1 and facts["steps"] == 0 and facts["seconds"] == 0.0
+    assert result.exit_code == 1 and facts["steps"] == 0 and not facts["converged"]
 
 
 def test_figure_and_solution_are_written(tmp_path: Path) -> None:
@@ -93,3 +96,62 @@ def test_a_wrong_argument_is_one_line_and_status_2(arguments, message, monkeypat
     assert stopped.value.code == 2 and captured.out == ""
     assert captured.err.startswith("Error: ") and message in captured.err
     assert captured.err.count("\n") == 1
+
+
+PROBLEM = """
+import torch
+from funcsci import pinn
+
+problem = pinn.ode(lambda u: u.t + u, (0.0, 1.0), 1.0, reference=lambda t: torch.exp(-t), text="u' + u = 0")
+"""
+
+
+def test_solve_takes_a_file_and_leaves_figure_and_solution(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "decay.py").write_text(PROBLEM)
+    monkeypatch.chdir(tmp_path)
+    result = call("solve", "decay.py")
+    assert result.exit_code == 0 and "u' + u = 0" in result.stdout and "converged" in result.stdout
+    assert (tmp_path / "decay.png").stat().st_size > 10_000 and "wrote decay.safetensors" in result.stdout
+    problem = runpy.run_path("decay.py")["problem"]
+    assert Solution.load("decay.safetensors", problem=problem).relative_l2 < 1e-12
+
+
+def test_options_of_the_file_and_of_the_command_reach_the_solver(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "decay.py").write_text(PROBLEM + "options = {'hidden': (30,), 'tol': 1e-3, 'seed': 5}")
+    monkeypatch.chdir(tmp_path)
+    facts = json.loads(
+        call("solve", "decay.py", "--seed", "7", "--json", "--plot", "a.pdf", "--save", "b").stdout
+    )
+    assert facts["hidden"] == [30] and facts["converged"] and facts["relative_l2"] < 1e-3
+    assert {path.name for path in tmp_path.iterdir()} == {"decay.py", "a.pdf", "b"}
+
+
+def test_a_solve_that_misses_tol_ends_with_status_1(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "decay.py").write_text(PROBLEM + "options = {'hidden': (2,), 'method': 'random_features'}")
+    monkeypatch.chdir(tmp_path)
+    result = call("solve", "decay.py", "--tol", "1e-14")
+    assert result.exit_code == 1 and "not converged" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "file must be a file that exists"),
+        ("x = 1", "file must define problem. Got file='one.py' without. Add problem = pinn.ode"),
+        ("problem = 3", "problem must be a problem. Got problem=3"),
+        ("1 / 0", "file must run as Python. Got file='one.py', which ends with ZeroDivisionError"),
+        (PROBLEM + "options = 5", "options must be a dict. Got options=5"),
+        (PROBLEM + "options = {'method': 'adm'}", "Did you mean 'adam'?"),
+        ("from funcsci import pinn; pinn.ode(lambda u: u.tt, (0, 1), 1.0)", "under-determined"),
+    ],
+)
+def test_a_wrong_file_is_one_line_and_status_2(content, message, monkeypatch, capsys, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        (tmp_path / "one.py").write_text(content)
+    monkeypatch.setattr("sys.argv", ["funcsci", "solve", "one.py"])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    captured = capsys.readouterr()
+    assert stopped.value.code == 2 and captured.out == ""
+    assert captured.err.startswith("Error: ") and message in captured.err and captured.err.count("\n") == 1

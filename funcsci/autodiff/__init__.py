@@ -4,6 +4,7 @@ This room turns functions into their derivatives and knows nothing of networks o
 is differentiated, and at which points, is decided on the floors above.
 """
 
+from funcsci.autodiff.directions import Operator as Operator
 from funcsci.autodiff.nested import derivative as derivative
 from funcsci.autodiff.nested import divergence as divergence
 from funcsci.autodiff.nested import gradient as gradient
@@ -13,3 +14,4 @@ from funcsci.autodiff.nested import laplacian as laplacian
 from funcsci.autodiff.nested import partial as partial
 from funcsci.autodiff.nested import per_sample_gradient as per_sample_gradient
 from funcsci.autodiff.nested import value_and_grad as value_and_grad
+from funcsci.autodiff.partials import partials as partials

@@ -3,7 +3,7 @@
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from funcsci import checks, progress, tree
 from funcsci.optim import gauss_newton, levenberg_marquardt, micro_batches
 from funcsci.optim.linearization import positive
-from funcsci.optim.problem import SOLVERS, Point, Problem, full, point
+from funcsci.optim.problem import SOLVERS, Point, Problem, full, kinds_of, point
 from funcsci.optim.status import Status
 from funcsci.optim.stopping import GAIN, TURN, Tolerances, ended
 from funcsci.optim.variable_projection import Choice, separated
@@ -52,7 +52,7 @@ class LeastSquaresResult(NamedTuple):
 
 
 def least_squares(
-    residual: Callable[..., Tensor],
+    residual: Callable[..., Tensor] | Sequence[Callable[..., Tensor]],
     params: Params,
     points: PyTree | None = None,
     *,
@@ -89,9 +89,10 @@ def least_squares(
 
     Args:
         residual: `residual(params, point)`, the residual at one point, scalar or vector; without
-            `points`, `residual(params)`, shape `(residuals,)`.
+            `points`, `residual(params)`, shape `(residuals,)`. A sequence holds several kinds of
+            residuals, such as an equation's and its conditions'; `points` is then one as long.
         params: where to start; floating-point tensors of one dtype.
-        points: a pytree of tensors with the points along their first dimension.
+        points: a pytree of tensors with the points along their first dimension, or a sequence of them.
         method: `"levenberg_marquardt"` or `"gauss_newton"`; the second is for good starts.
         solver: as in the table.
         solver_tol: the share of the gradient's norm at which `"cg"` and `"lsmr"` stop, if 200 iterations
@@ -122,8 +123,9 @@ def least_squares(
 
     Raises:
         ValueError: for an unknown method or solver, a negative tolerance or step count, points of several
-            lengths, no residuals or no parameters, a residual that is not finite at the start, too little
-            memory, or a `variable_projection` in whose parameters the residual is not affine.
+            lengths, not as many sets of points as functions, no residuals or no parameters, a residual
+            that is not finite at the start, too little memory, or a `variable_projection` in whose
+            parameters the residual is not affine.
         TypeError: if a leaf of `params` or `points` is not a tensor, or the residual's dtype is
             not that of the parameters.
 
@@ -160,15 +162,17 @@ def least_squares(
     checks.non_negative(
         **{f"{name}_tol": tol for name, tol in tolerances._asdict().items()}, solver_tol=solver_tol
     )
-    if points is not None:
-        micro_batches.count(points)
+    kinds = kinds_of(residual, points)
+    for kind in kinds:
+        if kind.points is not None:
+            micro_batches.count(kind.points)
 
     start = time.perf_counter()
     how: dict[str, Any] = {"memory": memory, "backend": backend, "steps": steps}
     if variable_projection is None:
-        setup = full(residual, params, points, solver=solver, solver_tol=solver_tol, **how)
+        setup = full(kinds, params, solver=solver, solver_tol=solver_tol, **how)
     else:
-        setup = separated(residual, params, points, variable_projection, solver=solver, **how)
+        setup = separated(kinds, params, variable_projection, solver=solver, **how)
     first = point(setup.problem, setup.start)
     _check_finite(first)
     history, seconds = [first.value], [time.perf_counter() - start]

@@ -1,7 +1,7 @@
 """What a step of nonlinear least squares sees of a problem, and how much memory it may take."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +13,7 @@ from funcsci.optim.jacobian import bytes_of
 from funcsci.optim.linear_solvers import DENSE
 from funcsci.optim.linearization import MATRIX_FREE, Linearization, dense, matrix_free, normal
 from funcsci.optim.micro_batches import fitting
-from funcsci.optim.residuals import Parts, in_parts, parted
+from funcsci.optim.residuals import Parts, Residuals, in_parts, parted, together
 from funcsci.tree import Params, PyTree
 
 SOLVERS = (*DENSE, *MATRIX_FREE)
@@ -96,74 +96,118 @@ class Plan(NamedTuple):
 
     Attributes:
         kept: `"matrix"`, `"normal"` (the normal equations) or `"nothing"`.
-        size: parts in a micro-batch.
+        sizes: parts in a micro-batch, for each kind of residual.
     """
 
     kept: str
-    size: int
+    sizes: tuple[int, ...]
+
+
+class Kind(NamedTuple):
+    """One kind of residual: a function, and the points at which it is asked to vanish.
+
+    Attributes:
+        function: `function(params, point)`; without points `function(params)`, all residuals.
+        points: a pytree of tensors, or None.
+    """
+
+    function: Callable[..., Tensor]
+    points: PyTree | None
+
+
+def kinds_of(residual: Callable[..., Tensor] | Sequence[Callable[..., Tensor]], points: Any) -> list[Kind]:
+    """Each residual with its points.
+
+    Raises:
+        ValueError: if there are not as many functions as sets of points, or none.
+    """
+    if callable(residual):
+        return [Kind(residual, points)]
+    sets = [None] * len(residual) if points is None else list(points)
+    if not residual or len(sets) != len(residual):
+        came = f"{len(residual)} functions and {len(sets)} sets of points"
+        raise ValueError(
+            "residual and points must be of one length, at least 1, where residual is a sequence. "
+            f"Got {came}. Pass one set of points for each function, or one function."
+        )
+    return [Kind(function, some) for function, some in zip(residual, sets, strict=True)]
 
 
 def planned(
-    parts: Parts,
+    kinds: Sequence[Parts],
     columns: int,
     flat: Tensor,
     solver: str,
     memory: int | None,
     *,
-    kinds: tuple[str, ...] = ("matrix", "normal", "nothing"),
+    keeping: tuple[str, ...] = ("matrix", "normal", "nothing"),
 ) -> Plan:
     """The plan that keeps most of the Jacobian within a memory bound.
 
     Args:
-        parts: of the residuals.
+        kinds: of residuals, each in its parts.
         columns: of the Jacobian.
         flat: a tensor of its dtype and device.
         solver: a name in `SOLVERS`.
         memory: the bound in bytes, or None for `MEMORY`.
-        kinds: what may be kept.
+        keeping: what may be kept.
 
     Raises:
         ValueError: if there is none.
     """
-    matrix = bytes_of(parts.residuals, columns, dtype=flat.dtype)
+    rows = sum(parts.residuals for parts in kinds)
+    one = max(parts.cost.one for parts in kinds)
+    matrix = bytes_of(rows, columns, dtype=flat.dtype)
     square = bytes_of(columns, columns, dtype=flat.dtype)
     needs = {"nothing": 0} if solver in MATRIX_FREE else {}
     if solver in DENSE:
-        needs["matrix"] = JACOBIANS[solver] * matrix + SQUARES * min(square, matrix)
+        copies = JACOBIANS[solver] + (len(kinds) > 1)  # several kinds are put together from their own
+        needs["matrix"] = copies * matrix + SQUARES * min(square, matrix)
     if solver == "cholesky":
         needs["normal"] = SQUARES * square
     bound = MEMORY if memory is None else memory
-    for kind in kinds:
-        if kind in needs and needs[kind] + parts.cost.one <= bound:
-            left = bound - needs[kind]
-            return Plan(kind, fitting(parts.total, parts.cost, left, flat.device.type))
-    least = parts.cost.one + min(need for kind, need in needs.items() if kind in kinds)
-    shape = (parts.residuals, columns)
+    for kept in keeping:
+        if kept in needs and needs[kept] + one <= bound:
+            left, where = bound - needs[kept], flat.device.type
+            return Plan(kept, tuple(fitting(parts.total, parts.cost, left, where) for parts in kinds))
+    least = one + min(need for kept, need in needs.items() if kept in keeping)
+    shape = (rows, columns)
     must = f"hold at least {least} bytes for solver={solver!r} and a Jacobian of shape {shape}"
     remedy = f"Try memory={2 * least}" + (", or solver='lsmr'." if solver in DENSE else ".")
     raise ValueError(checks.message(must, "memory", bound, remedy))
 
 
+def residuals_of(
+    functions: Sequence[Callable[..., Tensor]], kinds: Sequence[Parts], sizes: Sequence[int], **how: Any
+) -> Residuals:
+    """All residuals of several kinds as functions of flat parameters; `how` as in `jit`."""
+    own = [
+        parted(function, parts, size, **how)
+        for function, parts, size in zip(functions, kinds, sizes, strict=True)
+    ]
+    return together(own, [parts.residuals for parts in kinds])
+
+
 def full(
-    residual: Callable[..., Tensor],
+    kinds: Sequence[Kind],
     params: Params,
-    points: PyTree | None,
     *,
     solver: str,
     solver_tol: float,
     memory: int | None,
     **how: Any,
 ) -> Setup:
-    """The problem in all parameters of a residual; arguments as in `least_squares`, and `how` as in `jit`."""
+    """The problem in all parameters of residuals; arguments as in `least_squares`, and `how` as in `jit`."""
     start, unravel = tree.ravel(params)
     start = start.detach()
 
-    def of_flat(flat: Tensor, *point: PyTree) -> Tensor:
-        return residual(unravel(flat), *point)
+    def of_flat(residual: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return lambda flat, *point: residual(unravel(flat), *point)
 
-    parts = in_parts(of_flat, start, points)
+    functions = [of_flat(kind.function) for kind in kinds]
+    parts = [in_parts(function, start, kind.points) for function, kind in zip(functions, kinds, strict=True)]
     plan = planned(parts, len(start), start, solver, memory)
-    residuals = parted(of_flat, parts, plan.size, **how)
+    residuals = residuals_of(functions, parts, plan.sizes, **how)
 
     def linearize(flat: Tensor) -> Linearization:
         if plan.kept == "matrix":

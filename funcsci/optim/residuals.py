@@ -1,6 +1,6 @@
 """Residuals as functions of flat parameters, run in micro-batches as programs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -97,6 +97,39 @@ def parted(function: Callable[..., Tensor], parts: Parts, size: int, **how: Any)
         **how: as in `jit`.
     """
     return (_by_point if parts.by_point else _whole)(function, parts, size, **how)
+
+
+def together(blocks: Sequence[Residuals], sizes: Sequence[int]) -> Residuals:
+    """Several kinds of residuals as one: the rows of the first kind, then those of the next.
+
+    Args:
+        blocks: the kinds.
+        sizes: how many residuals each has.
+    """
+    if len(blocks) == 1:
+        return blocks[0]
+
+    def rows(flat: Tensor, *rest: PyTree) -> Rows:
+        r, jacobian = zip(*(block.rows(flat, *rest) for block in blocks), strict=True)
+        return torch.cat(r), torch.cat(jacobian)
+
+    def all_blocks(flat: Tensor, *rest: PyTree) -> Iterator[Rows]:
+        for block in blocks:
+            yield from block.blocks(flat, *rest)
+
+    def transpose(flat: Tensor, w: Tensor, *rest: PyTree) -> Tensor:
+        total = torch.zeros_like(flat)
+        for block, some in zip(blocks, torch.split(w, list(sizes)), strict=True):
+            total = total + block.transpose(flat, some, *rest)
+        return total
+
+    return Residuals(
+        lambda flat, *rest: torch.cat([block.evaluate(flat, *rest) for block in blocks]),
+        rows,
+        all_blocks,
+        lambda flat, v, *rest: torch.cat([block.apply(flat, v, *rest) for block in blocks]),
+        transpose,
+    )
 
 
 def _whole(function: Callable[..., Tensor], parts: Parts, size: int, **how: Any) -> Residuals:

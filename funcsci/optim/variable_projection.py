@@ -1,7 +1,7 @@
 """Variable projection: the parameters that residuals are affine in, eliminated by linear least squares."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -11,9 +11,9 @@ from funcsci import checks, random, tree
 from funcsci.optim.linear_least_squares import RidgeFactor
 from funcsci.optim.linear_solvers import DENSE
 from funcsci.optim.linearization import Linearization, dense
-from funcsci.optim.problem import Problem, Setup, planned
-from funcsci.optim.residuals import Residuals, in_parts, parted
-from funcsci.tree import Params, PyTree
+from funcsci.optim.problem import Kind, Problem, Setup, planned, residuals_of
+from funcsci.optim.residuals import Residuals, in_parts
+from funcsci.tree import Params
 
 Choice: TypeAlias = str | Callable[[str, Tensor], bool]
 """The path that the chosen leaves' paths begin with, or a predicate of a path and its leaf."""
@@ -41,9 +41,8 @@ def _begins(path: str, prefix: str) -> bool:
 
 
 def separated(
-    residual: Callable[..., Tensor],
+    kinds: Sequence[Kind],
     params: Params,
-    points: PyTree | None,
     choice: Choice,
     *,
     solver: str,
@@ -57,9 +56,8 @@ def separated(
     cannot reach. This gives the exact gradient, and leaves out a term that costs more than it is worth.
 
     Args:
-        residual: as in `least_squares`.
+        kinds: of residuals.
         params: where to start; the values of those to eliminate do not matter.
-        points: as in `least_squares`.
         choice: which parameters to eliminate.
         solver: a dense one.
         memory: as in `least_squares`.
@@ -83,18 +81,19 @@ def separated(
     def joined(a: Tensor, c: Tensor) -> Params:
         return tree.combine(params, unravel_others(a), unravel_affine(c))
 
-    def of_others(a: Tensor, *point_and_c: Any) -> Tensor:
-        *point, c = point_and_c
-        return residual(joined(a, c), *point)
+    def of_others(residual: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return lambda a, *point_and_c: residual(joined(a, point_and_c[-1]), *point_and_c[:-1])
 
-    def of_affine(c: Tensor, *point_and_a: Any) -> Tensor:
-        *point, a = point_and_a
-        return residual(joined(a, c), *point)
+    def of_affine(residual: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return lambda c, *point_and_a: residual(joined(point_and_a[-1], c), *point_and_a[:-1])
 
-    parts = in_parts(of_others, start, points, given)
-    size = planned(parts, len(start) + len(given), start, solver, memory, kinds=("matrix",)).size
-    inner = parted(of_others, parts, size, **how)
-    outer = parted(of_affine, in_parts(of_affine, given, points, start), size, **how)
+    inside, outside = ([of(kind.function) for kind in kinds] for of in (of_others, of_affine))
+    points = [kind.points for kind in kinds]
+    parts = [in_parts(function, start, some, given) for function, some in zip(inside, points, strict=True)]
+    sizes = planned(parts, len(start) + len(given), start, solver, memory, keeping=("matrix",)).sizes
+    inner = residuals_of(inside, parts, sizes, **how)
+    parts = [in_parts(function, given, some, start) for function, some in zip(outside, points, strict=True)]
+    outer = residuals_of(outside, parts, sizes, **how)
     _check_affine(outer, start, given, choice)
 
     def solved(a: Tensor) -> tuple[Tensor, Tensor, RidgeFactor]:
@@ -116,7 +115,7 @@ def _check_affine(outer: Residuals, a: Tensor, given: Tensor, choice: Choice) ->
     """Compare with the linear model at a point far away; affine functions meet it to round-off."""
     offset, columns = outer.rows(torch.zeros_like(given), a)
     away = random.normal(random.key(0), given.shape, dtype=given.dtype).to(given.device) * (1 + given.abs())
-    found = outer.evaluate(away, a)
+    found, _ = outer.rows(away, a)  # by the program that the search runs, not by one for this alone
     size = torch.linalg.vector_norm(offset) + torch.linalg.vector_norm(columns, dim=0) @ away.abs()
     miss = float(torch.linalg.vector_norm(found - offset - columns @ away) / size)
     if not miss <= math.sqrt(torch.finfo(given.dtype).eps):

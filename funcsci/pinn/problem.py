@@ -1,149 +1,181 @@
-r"""The damped harmonic oscillator, $u'' + 2 \zeta \omega u' + \omega^2 u = 0$, and its closed form."""
+"""A problem: equations on a domain with their conditions, checked and complete."""
 
-import math
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
-import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from funcsci import checks
-from funcsci.autodiff import derivative
-from funcsci.nn import Model
-from funcsci.tree import Params, Scalar
+from funcsci.pinn.conditions import Condition
+from funcsci.pinn.domain import Domain
+from funcsci.pinn.equations import Equation, Equations, arguments
+from funcsci.pinn.faces import faces, located
+from funcsci.pinn.hard import Split, split
 
-DISTINCT_SHARE = 1e-4
-"""The spacing of floating-point times is at most this share of the interval."""
+RECIPES: dict[str, Callable[..., "Problem"]] = {}
+"""What makes a problem from numbers alone, by name, so that a file can tell it."""
+Reference = Callable[..., Any]
+"""The exact solution, by the names of coordinates: a number, or one for each field."""
 
 
-class Oscillator(NamedTuple):
-    r"""An initial value problem $u'' + 2 \zeta \omega u' + \omega^2 u = 0$ with $u, u'$ given at the start.
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What `solve` solves; made by `ode`, `ivp` and `pde`.
 
     Attributes:
-        omega: $\omega$, the undamped angular frequency, in radians per unit of time; 0 is free motion.
-        damping: $\zeta$, the damping ratio, dimensionless; 1 is critical.
-        u0: $u$ at the start.
-        du0: $u'$ at the start, in units of `u0` per unit of time.
-        t_span: start and end, in units of time.
+        equations: what holds inside.
+        conditions: what holds at edges and places.
+        reference: the exact solution where it is known; None where it is not.
+        text: the problem in a line.
+        told: further lines about it, such as its conditions.
+        recipe: the name in `RECIPES` and the arguments of what made it, where a file can tell them.
     """
 
-    omega: float
-    damping: float
-    u0: float
-    du0: float
-    t_span: tuple[float, float]
+    equations: Equations
+    conditions: tuple[Condition, ...]
+    reference: Reference | None = None
+    text: str = ""
+    told: tuple[str, ...] = ()
+    recipe: tuple[str, Mapping[str, Any]] | None = None
 
     @property
-    def duration(self) -> float:
-        """The length of `t_span`."""
-        return self.t_span[1] - self.t_span[0]
+    def domain(self) -> Domain:
+        """The box."""
+        return self.equations.domain
 
     @property
-    def rate(self) -> float:
-        """The inverse time that makes the equation dimensionless: omega, or 1/duration if that is more."""
-        return max(self.omega, 1 / self.duration)
+    def fields(self) -> tuple[str, ...]:
+        """The names of the unknown functions."""
+        return self.equations.fields
+
+    @cached_property
+    def edges(self) -> Split:
+        """The conditions at edges, built in or not."""
+        at_edges = [one for one in self.conditions if one.kind not in ("periodic", "point")]
+        return split(
+            [face for one in at_edges for face in faces(one, self.field_of(one), self.domain)], self.domain
+        )
+
+    @cached_property
+    def places(self) -> tuple[tuple[Condition, tuple[Tensor, Tensor]], ...]:
+        """The conditions at places, with their points and values."""
+        return tuple(
+            (one, located(one.places or {}, one.value, self.domain, str(one)))
+            for one in self.conditions
+            if one.kind == "point"
+        )
+
+    @cached_property
+    def periodic(self) -> tuple[int, ...]:
+        """The coordinates in which all fields are periodic."""
+        names = [name for one in self.conditions if one.kind == "periodic" for name in one.coordinates]
+        return tuple(sorted({self.domain.index(name, "coordinate of periodic") for name in names}))
+
+    def field_of(self, condition: Condition) -> str:
+        """The field that a condition is about.
+
+        Raises:
+            ValueError: if it names none where there are several, or one that is not there.
+        """
+        if condition.field is None:
+            if len(self.fields) > 1:
+                must = f"name its field, one of {', '.join(self.fields)}"
+                remedy = f"Add field='{self.fields[0]}'."
+                raise ValueError(checks.message(must, "a condition", str(condition), remedy))
+            return self.fields[0]
+        checks.one_of(self.fields, field=condition.field)
+        return condition.field
+
+    def with_recipe(self, name: str, arguments: Mapping[str, Any], told: tuple[str, ...]) -> "Problem":
+        """The problem with what a file can tell of it, and lines that describe it."""
+        return replace(self, recipe=(name, arguments), told=told)
 
     @property
-    def decay(self) -> float:
-        """The fastest exponential decay in the solution, per unit of time."""
-        return self.omega * (self.damping + math.sqrt(max(self.damping**2 - 1, 0.0)))
+    def marches(self) -> str | None:
+        """The coordinate along which the problem can be solved in slabs, one after the other."""
+        starts = {face.index for face in self.edges.hard if face.source.kind == "initial"}
+        if len(starts) != 1 or self.places:
+            return None
+        (index,) = starts
+        name = self.domain.names[index]
+        ends = [face for face in (*self.edges.hard, *self.edges.soft) if face.index == index]
+        if index in self.periodic or any(face.upper or face not in self.edges.hard for face in ends):
+            return None
+        given = {field: sum(face.field == field for face in ends) for field in self.fields}
+        if any(given[field] < self.equations.order(field, name) for field in self.fields):
+            return None
+        return name
 
 
-def check_oscillator(problem: Oscillator) -> Oscillator:
-    """The problem with plain floats for its numbers.
+def make_problem(
+    equation: Equation | Sequence[Equation],
+    domain: Mapping[str, tuple[float, float]],
+    conditions: Condition | Sequence[Condition],
+    *,
+    fields: Sequence[str] | None = None,
+    reference: Reference | None = None,
+    well_posed: bool = True,
+    text: str = "",
+) -> Problem:
+    """A problem, checked.
 
     Raises:
-        TypeError: if a value is not a number, or `t_span` not a pair.
-        ValueError: if a value is nan or infinite, `omega` or `damping` is negative, or `t_span`
-            is empty or reversed.
+        TypeError: if something has the wrong type.
+        ValueError: if a name is unknown, a condition is off the domain, or the conditions are too few,
+            too many or contradict each other.
     """
-    checks.non_negative(omega=problem.omega, damping=problem.damping)
-    checks.finite(u0=problem.u0, du0=problem.du0)
-    checks.interval(t_span=problem.t_span)
-    start, end = problem.t_span
-    return Oscillator(
-        omega=float(problem.omega),
-        damping=float(problem.damping),
-        u0=float(problem.u0),
-        du0=float(problem.du0),
-        t_span=(float(start), float(end)),
-    )
-
-
-def check_precision(problem: Oscillator, dtype: torch.dtype) -> None:
-    """The dtype can hold the squares of the problem's numbers, and tell its times apart.
-
-    Raises:
-        ValueError: if a number is too large or the interval too short for it.
-    """
-    name, limits = str(dtype).removeprefix("torch."), torch.finfo(dtype)
-    largest = limits.max ** (1 / 3)
-    for label, value in problem._asdict().items():
-        if max(map(abs, value if label == "t_span" else (value,))) > largest:
-            remedy = "Choose other units of time or of u."
-            raise ValueError(
-                checks.message(f"be at most {largest:.0e} in size for {name}", label, value, remedy)
+    box = Domain.of(domain)
+    several = (conditions,) if isinstance(conditions, Condition) else conditions
+    if not isinstance(several, Sequence):
+        raise TypeError(checks.message("be a list of them", "conditions", several, "Try conditions=[]."))
+    given = tuple(several)
+    for one in given:
+        if not isinstance(one, Condition):
+            remedy = "Try pinn.dirichlet('x', 0.0)."
+            raise TypeError(
+                checks.message("be made by pinn.initial and the like", "a condition", one, remedy)
             )
-    coarseness = max(1 / largest, limits.eps * max(map(abs, problem.t_span)) / DISTINCT_SHARE)
-    if problem.duration < coarseness:
-        must = f"be long enough for {name} to tell 10,000 of its times apart"
-        remedy = "Let the time start at 0, choose another unit, or try dtype=torch.float64."
-        raise ValueError(checks.message(must, "t_span", problem.t_span, remedy))
+    if fields is None:
+        named = {one.field for one in given if one.field is not None}
+        order = (*arguments(equation), *sorted(named))
+        fields = sorted(named, key=order.index) if len(named) > 1 else None
+    problem = Problem(Equations.of(equation, box, fields), given, reference, text)
+    _ = problem.edges, problem.places, problem.periodic  # each check speaks here
+    for name in {problem.domain.names[place] for place in problem.periodic}:
+        clash = [face for face in (*problem.edges.hard, *problem.edges.soft) if face.index == box.index(name)]
+        if clash:
+            raise ValueError(
+                f"A periodic coordinate has no edges. Got periodic({name}) and {clash[0].describe(box)}. "
+                "Leave one out."
+            )
+    if well_posed:
+        _check_enough(problem)
+    return problem
 
 
-def equation(problem: Oscillator, function: Model, params: Params, t: Scalar) -> Scalar:
-    r"""The equation's left side at one time, dimensionless: $(u'' + 2 \zeta \omega u' + \omega^2 u) / k^2$.
-
-    Args:
-        problem: gives $\omega$, $\zeta$ and the rate $k$.
-        function: $u$; `apply(params, t)` takes and returns a scalar.
-        params: its parameters.
-        t: a time, shape ().
-
-    Returns:
-        The residual, shape (), in the units of $u$.
-    """
-
-    def u(t: Scalar) -> Scalar:
-        return function.apply(params, t)
-
-    u_t, u_tt = derivative(u, 1), derivative(u, 2)
-    omega, zeta = problem.omega, problem.damping
-    return (u_tt(t) + 2 * zeta * omega * u_t(t) + omega**2 * u(t)) / problem.rate**2
-
-
-def closed_form(problem: Oscillator, t: Float[Tensor, "*times"]) -> Float[Tensor, "*times"]:
-    r"""The exact solution, free of cancellation near critical damping.
-
-    With $\tau = t - t_0$ and $w = \omega\sqrt{1 - \zeta^2}$, for $\zeta < 1$
-    $$u = e^{-\zeta\omega\tau} \bigl(u_0 \cos w\tau + (u_0' + \zeta\omega u_0) \tfrac{\sin w\tau}{w}\bigr),$$
-    and for $\zeta \ge 1$, with $a, b = \omega(\zeta \mp \sqrt{\zeta^2 - 1})$,
-    $$u = e^{-a\tau} \bigl(u_0 + (u_0' + a u_0) \tfrac{1 - e^{-(b - a)\tau}}{b - a}\bigr),$$
-    where the last fraction is $\tau$ if $a = b$. For $\omega = 0$, $u = u_0 + u_0' \tau$.
-
-    Args:
-        problem: the oscillator.
-        t: times of any shape.
-
-    Returns:
-        $u$ at those times, in float64.
-
-    Source: any text on linear oscillations; the second form follows from $a b = \omega^2$.
-
-    Example:
-        >>> import torch
-        >>> closed_form(Oscillator(1.0, 0.0, 1.0, 0.0, (0.0, 7.0)), torch.tensor(0.0))
-        tensor(1., dtype=torch.float64)
-    """
-    omega, zeta, u0, du0 = problem.omega, problem.damping, problem.u0, problem.du0
-    tau = t.to(torch.float64) - problem.t_span[0]
-    if omega == 0:
-        return u0 + du0 * tau
-    if zeta < 1:
-        w = omega * math.sqrt((1 - zeta) * (1 + zeta))
-        swing = u0 * torch.cos(w * tau) + (du0 + zeta * omega * u0) * torch.sin(w * tau) / w
-        return torch.exp(-zeta * omega * tau) * swing
-    root = math.sqrt((zeta - 1) * (zeta + 1))
-    slow, gap = omega / (zeta + root), 2 * omega * root
-    fraction = -torch.expm1(-gap * tau) / gap if gap > 0 else tau
-    return torch.exp(-slow * tau) * (u0 + (du0 + slow * u0) * fraction)
+def _check_enough(problem: Problem) -> None:
+    """Each coordinate has as many conditions as the orders of the equations in it need."""
+    domain, edges = problem.domain, (*problem.edges.hard, *problem.edges.soft)
+    if problem.places:  # data may determine anything
+        return
+    for index, name in enumerate(domain.names):
+        orders = {one: problem.equations.order(one, name) for one in problem.fields}
+        needed, found = sum(orders.values()), sum(face.index == index for face in edges)
+        if index in problem.periodic or found == needed:
+            continue
+        story = ", ".join(f"{one} is of order {order} in {name}" for one, order in orders.items() if order)
+        if found < needed:
+            kind = "initial" if name == "t" else "dirichlet"
+            raise ValueError(
+                f"The problem is under-determined: {story or 'it'}, which needs {needed} conditions at the "
+                f"edges of {name}. Got {found}. Add {needed - found}, as pinn.{kind}, or pass "
+                "well_posed=False if the equation itself selects the solution."
+            )
+        if domain.dimensions == 1 or not needed:
+            raise ValueError(
+                f"The problem is over-determined: {story or f'no field has a derivative in {name}'}, which "
+                f"takes {needed} conditions at the edges of {name}. Got {found}. Leave {found - needed} out, "
+                "or pass well_posed=False if they agree."
+            )

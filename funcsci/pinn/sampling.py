@@ -1,61 +1,90 @@
-"""Collocation points: where an equation is asked to hold."""
+"""Points of a box: where an equation is asked to hold, and where it is judged."""
 
 import math
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.stats import qmc
 from torch import Tensor
 
-from funcsci import random
-from funcsci.pinn.problem import Oscillator
-from funcsci.pinn.trial import distances, layer_share
+from funcsci import checks, random
 from funcsci.random import Key
 
-BLOCK = 256
-"""Batches of random points that are drawn at once."""
+UnitPoints = Float[Tensor, "n dimensions"]
 
 
-def collocation(
-    problem: Oscillator, count: int, *, dtype: torch.dtype, device: torch.device
-) -> Float[Tensor, "count"]:
-    r"""Chebyshev points, $s_i = -\cos \pi \tfrac{i + 1/2}{n}$, and graded ones behind a fast transient.
+def uniform(key: Key, count: int, dimensions: int) -> UnitPoints:
+    """Random points, uniform and independent."""
+    return random.uniform(key, (count, dimensions), dtype=torch.float64)
+
+
+def grid(key: Key, count: int, dimensions: int) -> UnitPoints:
+    """The centres of a grid's cells, at least `count` of them; the key is not used."""
+    side = _side(count, dimensions)
+    return _product((torch.arange(side, dtype=torch.float64) + 0.5) / side, dimensions)
+
+
+def chebyshev(key: Key, count: int, dimensions: int) -> UnitPoints:
+    r"""Products of Chebyshev points, $\tfrac12 (1 - \cos \pi \tfrac{i + 1/2}{n})$, dense at the edges."""
+    side = _side(count, dimensions)
+    line = (torch.arange(side, dtype=torch.float64) + 0.5) / side
+    return _product(0.5 - 0.5 * torch.cos(math.pi * line), dimensions)
+
+
+def sobol(key: Key, count: int, dimensions: int) -> UnitPoints:
+    """Sobol's points, shifted at random: evener than random ones in any dimension.
+
+    Source: Sobol (1967), doi:10.1016/0041-5553(67)90144-9; Cranley and Patterson (1976), doi:10.1137/0713071
+    (the shift).
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The balance properties of Sobol", UserWarning)
+        points = qmc.Sobol(dimensions, scramble=False).random(count)
+    shift = random.uniform(key, (dimensions,), dtype=torch.float64)
+    return (torch.from_numpy(points) + shift.cpu()) % 1.0
+
+
+def latin_hypercube(key: Key, count: int, dimensions: int) -> UnitPoints:
+    """A Latin hypercube: one point in each of `count` slices of every coordinate."""
+    seed = int(random.bits(key, ())) & 0x7FFFFFFF
+    return torch.from_numpy(np.asarray(qmc.LatinHypercube(dimensions, seed=seed).random(count)))
+
+
+SAMPLINGS: dict[str, Callable[[Key, int, int], UnitPoints]] = {
+    "uniform": uniform,
+    "grid": grid,
+    "chebyshev": chebyshev,
+    "sobol": sobol,
+    "latin_hypercube": latin_hypercube,
+}
+"""Each way to place points in the unit cube by its name."""
+
+
+def sample(name: str, key: Key, count: int, dimensions: int) -> UnitPoints:
+    """Points of the unit cube, float64.
 
     Args:
-        problem: gives the interval.
-        count: how many points.
-        dtype: of the result.
-        device: of the result.
+        name: in `SAMPLINGS`.
+        key: the random key.
+        count: how many; a grid has the next larger number that is a power.
+        dimensions: of the cube; in none there is one point.
 
-    Returns:
-        Times, shape `(count,)`.
+    Raises:
+        ValueError: if the name is unknown.
     """
-    graded = int(layer_share(problem) * count)
-    index = torch.arange(count - graded, dtype=dtype, device=device)
-    s = -torch.cos(math.pi * (index + 0.5) / (count - graded))
-    if graded:
-        share = (torch.arange(graded, dtype=dtype, device=device) + 0.5) / graded
-        s = torch.cat([-1 + distances(problem, share), s])
-    return problem.t_span[0] + 0.5 * problem.duration * (s + 1)
+    checks.one_of(SAMPLINGS, sampling=name)
+    if dimensions == 0:
+        return torch.zeros(1, 0, dtype=torch.float64)
+    return SAMPLINGS[name](key, count, dimensions).cpu()
 
 
-def random_batches(
-    problem: Oscillator, key: Key, count: int, *, dtype: torch.dtype
-) -> Iterator[Float[Tensor, "count"]]:
-    """Batches of times, uniform on the interval and new at every step, without end.
+def _side(count: int, dimensions: int) -> int:
+    side: int = round(count ** (1 / dimensions))
+    return side if side**dimensions >= count else side + 1
 
-    Args:
-        problem: gives the interval.
-        key: the random key, whose device is that of the points; batch `i` depends on it and on `i` alone.
-        count: points in a batch.
-        dtype: of the points.
 
-    Yields:
-        Times, shape `(count,)`.
-    """
-    block = 0
-    start, end = problem.t_span
-    while True:
-        own = random.fold_in(key, block)
-        yield from random.uniform(own, (BLOCK, count), dtype=dtype, minval=start, maxval=end)
-        block += 1
+def _product(line: Tensor, dimensions: int) -> Tensor:
+    return torch.stack(torch.meshgrid(*[line] * dimensions, indexing="ij"), -1).reshape(-1, dimensions)

@@ -1,36 +1,66 @@
-"""What a method is asked to do, and what it gives back."""
+"""What a solver is asked to do, and what it gives back."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from funcsci.optim import Status
+from funcsci.pinn.network import NetworkSettings
 from funcsci.random import Key
 from funcsci.tree import Params
 
 
 class Settings(NamedTuple):
-    """A solver's settings, checked and complete."""
+    """A solver's settings, checked and complete; None is left where the method decides.
 
-    hidden: tuple[int, ...] | None
-    steps: int | None
-    tol: float
-    points: int | None
+    Attributes:
+        key: the random key.
+        methods: names in `METHODS`, one after the other until one meets `tol`.
+        steps: the most steps of each.
+        network: the network; its `hidden` may be empty, for the method to choose.
+        widest: the most random features to try, where `hidden` is empty.
+        points: collocation points inside.
+        sampling: how they are placed.
+        tol: the relative residual that counts as converged.
+        aim: the one at which more effort ends; at most `tol`.
+        derivatives: `"taylor"` or `"nested"`.
+        causal: the strength of causal weighting; 0 is none.
+        dtype: of the parameters.
+        device: where to compute.
+        backend: as in `jit`.
+        progress: whether to show progress.
+    """
+
     key: Key
-    dtype: torch.dtype
-    device: torch.device
-    backend: str | None
-    progress: bool
+    methods: tuple[str, ...] = ("random_features",)
+    steps: tuple[int | None, ...] = (None,)
+    network: NetworkSettings = NetworkSettings(())
+    widest: int = 2_048
+    points: int | None = None
+    sampling: str | None = None
+    tol: float = 1e-10
+    aim: float = 1e-10
+    derivatives: str = "taylor"
+    causal: float = 0.0
+    dtype: torch.dtype = torch.float64
+    device: torch.device = torch.device("cpu")
+    backend: str | None = None
+    progress: bool = False
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """Dtype and device of new tensors."""
+        return {"dtype": self.dtype, "device": self.device}
 
 
 class History(NamedTuple):
     """The course of a solution.
 
     Attributes:
-        loss: the mean squared dimensionless residual, plus that of soft conditions, shape `(entries,)`.
-            `"levenberg_marquardt"` has it at the start and after each solve of the last layer and each step,
-            `"adam"` before each step, on that step's points.
+        loss: the weighted mean of squared residuals, each divided by its equation's scale, at the start and
+            after each solve or step; first-order methods have it before each step, on that step's points.
+            Shape `(entries,)`.
         seconds: the time since the start at which each entry was known, shape `(entries,)`.
     """
 
@@ -39,12 +69,26 @@ class History(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a method hands to the solution."""
+    """What a method hands on.
 
+    Attributes:
+        method: its name.
+        network: the network that it settled on.
+        params: its parameters.
+        error: the relative residual on held-out points.
+        losses: the history of the loss.
+        seconds: when each entry was known.
+        status: whether `tol` was met, and why the method ended.
+        backend: what the steps ran on.
+        steps: how many were taken.
+    """
+
+    method: str
+    network: NetworkSettings
     params: Params
-    hidden: tuple[int, ...]
-    conditions: str
-    history: History
+    error: float
+    losses: list[float]
+    seconds: list[float]
     status: Status
     backend: str
     steps: int

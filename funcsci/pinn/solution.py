@@ -1,12 +1,11 @@
-"""What a solver returns: a function that can be evaluated, differentiated, judged, drawn and kept."""
+"""What a solver returns: fields that can be evaluated, differentiated, judged, drawn and kept."""
 
-import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,141 +15,221 @@ from torch import Tensor
 from torch.func import vmap
 
 from funcsci import checks, tree
-from funcsci.autodiff import derivative
+from funcsci.autodiff import partials
 from funcsci.compile import inside_transform
-from funcsci.nn import Model
 from funcsci.optim import Status
-from funcsci.pinn.problem import Oscillator, closed_form, equation
-from funcsci.pinn.settings import History
-from funcsci.pinn.trial import TRIALS
-from funcsci.plot import figure_path, solution_figure
-from funcsci.storage import Format
-from funcsci.tree import Params, Scalar
+from funcsci.pinn import storage
+from funcsci.pinn.coordinates import Given, answer, given_points
+from funcsci.pinn.faces import function_of_point
+from funcsci.pinn.field import Field, Operator, Recorder
+from funcsci.pinn.figures import Drawn, figure_of
+from funcsci.pinn.parts import Part
+from funcsci.pinn.problem import Problem, Reference
+from funcsci.pinn.requirements import Differentiated
+from funcsci.pinn.settings import History, Settings
+from funcsci.plot import figure_path
 
-Times = TypeVar("Times", Tensor, float, NDArray[np.floating])
-"""A number, an array or a tensor: what comes in is what goes out."""
-
-FILE = Format("funcsci.solution", 1, writer="Solution.save")
-
-JUDGED_POINTS = 1_000
-"""Equally spaced points on which errors against the closed form are measured."""
+JUDGED = {1: 1_000, 2: 101, 3: 31}
+"""Equally spaced points along each coordinate on which errors are measured; 9 where there are more."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Solution:
-    """The solution of an oscillator: a trained function of time and the story of how it was found.
+    """The solution of a problem: functions of the coordinates, and the story of how they were found.
 
     Attributes:
-        problem: the oscillator that was solved.
-        params: the network's parameters, a pytree of tensors.
-        history: `loss` and `seconds` after each step, CPU tensors of shape `(steps,)`.
+        problem: what was solved.
+        parts: the networks, in slabs of time and stages.
+        history: the loss and the time after each step, CPU tensors of shape `(entries,)`.
         status: whether `tol` was met, and the reason; `print(solution.status)` reads as a sentence.
-        method: the name of the method.
-        hidden: the network's hidden widths.
-        conditions: how the initial conditions are met, `"hard"` or `"soft"`.
+        error: the relative residual on held-out points.
+        settings: how it was solved.
+        method: the name of the method that the solution comes from.
         backend: what the steps ran on.
-        steps: how many steps the iteration took; 0 where the last layer alone was enough.
+        steps: how many steps were taken on all parameters; 0 where the last layer alone was enough.
+        seconds: how long it took.
 
     Example:
-        >>> from funcsci.pinn import solve_oscillator
-        >>> solution = solve_oscillator(omega=2.0, progress=False)
-        >>> round(solution(0.0), 12), round(solution.derivative("t", 0.0), 12)
-        (1.0, 0.0)
+        >>> from funcsci import pinn
+        >>> solution = pinn.solve_ode(lambda u: u.tt + u, t_span=(0.0, 3.0), u0=1.0, du0=0.0, progress=False)
+        >>> round(solution(0.0), 12), abs(solution.derivative("t", 0.0)) < 1e-12
+        (1.0, True)
     """
 
-    problem: Oscillator
-    params: Params
+    problem: Problem
+    parts: tuple[Part, ...]
     history: History
     status: Status
+    error: float
+    settings: Settings
     method: str
-    hidden: tuple[int, ...]
-    conditions: str
     backend: str
     steps: int
+    seconds: float
 
     def __post_init__(self) -> None:
         tree.check_tensors(params=self.params)
 
-    def __call__(self, t: Times) -> Times:
-        """The solution u(t).
+    def __call__(self, *coordinates: Given, **by_name: Given) -> Any:
+        """The fields at points.
 
         Args:
-            t: times: a number, a NumPy array or a tensor, of any shape.
+            *coordinates: one number, NumPy array or tensor for each coordinate, in the order of the
+                domain; shapes are broadcast.
+            **by_name: the same by name.
 
         Returns:
-            u at those times: of the same kind and shape as `t`.
+            The field there, of the kind that the coordinates are: a number, an array or a tensor. A
+            tuple of them where there are several fields.
 
         Raises:
-            TypeError: if `t` is something else, or complex.
+            TypeError: if a coordinate is something else, complex, missing or unknown.
         """
-        return self._at(self._function.apply, t)
+        return self._at(lambda x: self.function(x), coordinates, by_name)
 
-    def derivative(self, name: str, t: Times) -> Times:
-        """A derivative of the solution, by nested `torch.func.grad`.
+    @property
+    def params(self) -> list[list[Any]]:
+        """The parameters of every network, by part and stage."""
+        return [[stage.params for stage in part.stages] for part in self.parts]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields."""
+        return self.problem.fields
+
+    def function(self, x: Tensor) -> Tensor:
+        """All fields at one point: a pure function, `(dimensions,)` to `(fields,)`, to be transformed."""
+        values = self.parts[-1].function(x)
+        for part in self.parts[-2::-1]:
+            index = part.problem.domain.index(self.problem.marches or "")
+            values = torch.where(x[index] <= part.problem.domain.upper[index], part.function(x), values)
+        return values
+
+    def derivative(self, name: str, *coordinates: Given, field: str | None = None, **by_name: Given) -> Any:
+        """A derivative of a field.
 
         Args:
-            name: one letter t for each order: `"t"` is u', `"tt"` is u''.
-            t: times: a number, a NumPy array or a tensor, of any shape.
+            name: as in an equation, one letter for each order, `"tt"` or `"xt"`; names of several letters
+                are separated by spaces, `"theta theta"`.
+            *coordinates: as in a call.
+            field: which; may be left out where there is one.
+            **by_name: as in a call.
 
         Returns:
-            The derivative at those times: of the same kind and shape as `t`.
+            The derivative, of the kind that the coordinates are.
 
         Raises:
-            ValueError: if the name holds another letter than t, or none.
+            ValueError: if the name holds no coordinate's, or there are several fields and none is named.
         """
-        if not isinstance(name, str) or not name or set(name) != {"t"}:
-            raise ValueError(checks.message("be made of the letter t", "name", name, "Try name='tt'."))
-        return self._at(derivative(self._function.apply, len(name), argnum=1), t)
+        which = self._field(field)
+        operator = self._operator(name)
 
-    def residual(self, t: Times) -> Times:
-        r"""What is left of the equation, $u'' + 2 \zeta \omega u' + \omega^2 u$; zero for the exact solution.
+        def at_point(x: Tensor) -> Tensor:
+            mode = self.settings.derivatives
+            return partials(self.function, (operator,), derivatives=mode)(x)[0][which : which + 1]
+
+        return self._at(at_point, coordinates, by_name)
+
+    def residual(self, *coordinates: Given, **by_name: Given) -> Any:
+        """What is left of the equations at points, in their own units; zero for the exact solution.
 
         Args:
-            t: times: a number, a NumPy array or a tensor, of any shape.
+            *coordinates: as in a call.
+            **by_name: as in a call.
 
         Returns:
-            The residual at those times: of the same kind and shape as `t`.
+            The residual, of the kind that the coordinates are; a tuple where there are several equations.
         """
-        scale = self.problem.rate**2
-        return self._at(lambda params, t: scale * equation(self.problem, self._function, params, t), t)
+        equations = self.problem.equations
+        needed = Differentiated(self.fields, equations.requests, self.settings.derivatives)
+        return self._at(
+            lambda x: equations.residuals(needed.values(self.function, x), x), coordinates, by_name
+        )
 
-    def exact(self, t: Times) -> Times:
-        """The closed form, in float64.
+    def exact(self, *coordinates: Given, **by_name: Given) -> Any:
+        """The exact solution that the problem came with.
 
         Args:
-            t: times: a number, a NumPy array or a tensor, of any shape.
+            *coordinates: as in a call.
+            **by_name: as in a call.
+
+        Raises:
+            ValueError: if it came with none.
+        """
+        return self._at(self._reference(None), coordinates, by_name)
+
+    def to_numpy(self, count: int | None = None) -> dict[str, NDArray[np.float64]]:
+        """Coordinates and fields on an equally spaced grid, edges included.
+
+        Args:
+            count: points along each coordinate; None is 1,000 on a line, 101 in the plane, 31 in space.
 
         Returns:
-            The exact solution at those times: of the same kind and shape as `t`.
+            Arrays by name: each coordinate's, of shape `(count,)`, and each field's, of one dimension for
+            each coordinate, in their order.
         """
-        return _as(t, closed_form(self.problem, _tensor(t)))
+        axes, points = self._grid(count)
+        with torch.no_grad():
+            values = vmap(self.function)(points).T.reshape(len(self.fields), *[len(axis) for axis in axes])
+        named = dict(zip(self.problem.domain.names, (axis.numpy() for axis in axes), strict=True))
+        found = {one: value.double().cpu().numpy() for one, value in zip(self.fields, values, strict=True)}
+        return named | found
+
+    def errors(self, reference: Reference | None = None, count: int | None = None) -> dict[str, float]:
+        """How far the solution is from a reference on an equally spaced grid.
+
+        Args:
+            reference: the exact solution by names of coordinates, `lambda x, t: ...`, a tuple for several
+                fields; None is the one that the problem came with.
+            count: as in `to_numpy`.
+
+        Returns:
+            `relative_l2`, the norm of the error over that of the reference (over one, where that is zero),
+            `rms` and `max`, over all fields.
+
+        Raises:
+            ValueError: if there is no reference.
+        """
+        exact = self._reference(reference)
+        _, points = self._grid(count)
+        with torch.no_grad():
+            wanted = vmap(exact)(points).double()
+            error = vmap(self.function)(points).double() - wanted
+        rms, size = (float(one.square().mean().sqrt()) for one in (error, wanted))
+        return {"relative_l2": rms / size if size > 0 else rms, "rms": rms, "max": float(error.abs().max())}
 
     @cached_property
     def relative_l2(self) -> float:
-        """The L2 norm of the error over that of the closed form, on 1,000 equally spaced points.
-
-        Where the closed form is zero everywhere, the absolute L2 norm (root mean square) instead.
-        """
-        error, exact = self._errors
-        norm = float(torch.linalg.vector_norm(exact))
-        size = float(torch.linalg.vector_norm(error))
-        return size / norm if norm > 0 else size / math.sqrt(JUDGED_POINTS)
-
-    @cached_property
-    def max_error(self) -> float:
-        """The largest absolute error against the closed form, on 1,000 equally spaced points."""
-        return float(self._errors[0].abs().max())
+        """The L2 norm of the error over that of the exact solution; absolute where that is zero."""
+        return self._judged["relative_l2"]
 
     @property
-    def seconds(self) -> float:
-        """How long the solution took, up to the last entry of its history."""
-        return float(self.history.seconds[-1]) if len(self.history.seconds) else 0.0
+    def max_error(self) -> float:
+        """The largest absolute error against the exact solution, on the same points."""
+        return self._judged["max"]
 
-    def plot(self, path: str | Path | None = None) -> Figure:
-        """Draw the solution on its closed form, the pointwise error and the history of the loss.
+    @cached_property
+    def _judged(self) -> dict[str, float]:
+        return self.errors()
+
+    def plot(
+        self,
+        path: str | Path | None = None,
+        *,
+        field: str | None = None,
+        slices: int = 0,
+        reference: Reference | None = None,
+    ) -> Figure:
+        """Draw the solution, its error or residual, and the history of the loss.
+
+        One coordinate gives curves of all fields; two give maps of one; with more, the others are in the
+        middle of their ranges.
 
         Args:
             path: where to write the figure, in the format its ending names; None writes nothing.
+            field: which of several fields to map; None is the first.
+            slices: instead of a map, curves at so many values of the last coordinate.
+            reference: as in `errors`.
 
         Returns:
             The figure.
@@ -161,17 +240,20 @@ class Solution:
         """
         if path is not None:
             figure_path(path=path)
-        times = self._times.cpu()
-        error, exact = (tensor.cpu() for tensor in self._errors)
-        figure = solution_figure(
-            times.numpy(),
-            (exact + error).numpy(),
-            exact.numpy(),
-            _positive(error.abs()).numpy(),
-            _positive(self.history.loss).numpy(),
-            self.history.seconds.numpy(),
-            title=f"{_equation(self.problem)}  ·  {self.method}  ·  relative L2 error {self.relative_l2:.1e}",
+        checks.integer(slices=slices, least=0)
+        exact = None if reference is None and self.problem.reference is None else self._reference(reference)
+        judged = f"relative residual {self.error:.1e}"
+        if self.problem.reference is not None:
+            judged = f"relative L2 error {self.relative_l2:.1e}"
+        drawn = Drawn(
+            self.problem,
+            self.history,
+            self.settings,
+            self.function,
+            self.residual,
+            f"{self.method}  ·  {judged}",
         )
+        figure = figure_of(drawn, self._field(field or self.fields[0]), slices, exact)
         if path is not None:
             figure.savefig(path, dpi=150)
         return figure
@@ -185,25 +267,18 @@ class Solution:
         Raises:
             OSError: if the path cannot be written.
         """
-        tensors = dict(zip(tree.paths(self.params, "params"), tree.leaves(self.params), strict=True))
-        tensors |= {"history.loss": self.history.loss, "history.seconds": self.history.seconds}
-        story = {
-            "problem": self.problem._asdict(),
-            "status": self.status._asdict(),
-            "method": self.method,
-            "hidden": self.hidden,
-            "conditions": self.conditions,
-            "backend": self.backend,
-            "steps": self.steps,
-        }
-        FILE.write(path, tensors, story)
+        storage.save(storage.Contents(*(getattr(self, name) for name in storage.Contents._fields)), path)
 
     @classmethod
-    def load(cls, path: str | Path, *, device: str | torch.device = "cpu") -> "Solution":
+    def load(
+        cls, path: str | Path, *, problem: Problem | None = None, device: str | torch.device = "cpu"
+    ) -> "Solution":
         """Read a solution that `save` wrote.
 
         Args:
             path: the file.
+            problem: what it solves; a file holds no code, so an equation is given again. May be left out
+                for the problems the library knows by name, such as the oscillator.
             device: where its tensors go.
 
         Returns:
@@ -211,118 +286,116 @@ class Solution:
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if the file is not a saved solution, is cut short or was changed.
+            ValueError: if the file is not a saved solution, is cut short or was changed, or the problem is
+                missing or another one.
         """
         checks.device(device=device)
-        tensors, story = FILE.read(path, device)
-        try:
-            problem = Oscillator(**{**story["problem"], "t_span": tuple(story["problem"]["t_span"])})
-            hidden, conditions = tuple(story["hidden"]), story["conditions"]
-            function = TRIALS[conditions](problem, hidden)
-            example = function.init(torch.zeros(2, dtype=torch.int64, device="meta"))
-            params = tree.combine(
-                example,
-                {name.removeprefix("params"): tensors[name] for name in tree.paths(example, "params")},
-            )
-            return cls(
-                problem=problem,
-                params=params,
-                history=History(tensors["history.loss"].cpu(), tensors["history.seconds"].cpu()),
-                status=Status(**story["status"]),
-                method=story["method"],
-                hidden=hidden,
-                conditions=conditions,
-                backend=story["backend"],
-                steps=story["steps"],
-            )
-        except (KeyError, TypeError) as error:
-            raise FILE.damaged(path, f"it lacks {error}") from error
+        return cls(**storage.load(path, problem, device)._asdict())
 
     def __repr__(self) -> str:
-        p = self.problem
-        first = tree.leaves(self.params)[0]
-        dtype = str(first.dtype).removeprefix("torch.")
-        kind = "absolute" if p.u0 == p.du0 == 0 else "relative"
-        return "\n".join(
-            (
-                f"Solution of {_equation(p)}",
-                f"  u({p.t_span[0]:g}) = {p.u0:g}, u'({p.t_span[0]:g}) = {p.du0:g}, "
-                f"t in [{p.t_span[0]:g}, {p.t_span[1]:g}]",
-                f"  {self.status}",
-                f"  {kind} L2 error {self.relative_l2:.1e}, largest error {self.max_error:.1e} (closed form)",
-                f"  method {self.method}, backend {self.backend}, steps {self.steps}, {self.seconds:.2f} s",
-                f"  network 1-{'-'.join(map(str, self.hidden))}-1, {self.conditions} initial conditions, "
-                f"{tree.size(self.params):,} parameters, {dtype} on {first.device}",
+        domain = self.problem.domain
+        ranges = ", ".join(f"{name} in [{a:g}, {b:g}]" for name, (a, b) in domain.ranges.items())
+        first = self.parts[0].stages[0]
+        leaf = tree.leaves(first.params)[0]
+        lines = [f"Solution of {self.problem.text or ', '.join(self.fields)}", f"  {ranges}"]
+        lines += [f"  {one}" for one in self.problem.told]
+        lines.append(f"  {self.status}")
+        if self.problem.reference is not None:
+            kind = "relative" if self._judged["relative_l2"] != self._judged["rms"] else "absolute"
+            lines.append(
+                f"  {kind} L2 error {self.relative_l2:.1e}, largest error {self.max_error:.1e} (closed form)"
             )
+        lines.append(
+            f"  method {self.method}, backend {self.backend}, steps {self.steps}, {self.seconds:.2f} s"
         )
+        widths = "-".join(map(str, (domain.dimensions, *first.shape.hidden, len(self.fields))))
+        many = sum(len(part.stages) for part in self.parts)
+        size = sum(tree.size(params) for part in self.params for params in part)
+        lines.append(
+            f"  {f'{many} networks such as' if many > 1 else 'network'} {widths}, {first.shape.activation}, "
+            f"{self._met()}, {size:,} parameters, {str(leaf.dtype).removeprefix('torch.')} on {leaf.device}"
+        )
+        return "\n".join(lines)
 
-    @cached_property
-    def _function(self) -> Model:
-        return TRIALS[self.conditions](self.problem, self.hidden)
+    def _met(self) -> str:
+        edges = self.problem.edges
+        soft = len(edges.soft) + len(self.problem.places)
+        return f"conditions {'hard' if not soft else 'soft' if not edges.hard else 'hard and soft'}"
 
-    @property
-    def _times(self) -> Tensor:
-        start, end = self.problem.t_span
-        device = tree.leaves(self.params)[0].device
-        return torch.linspace(start, end, JUDGED_POINTS, dtype=torch.float64, device=device)
-
-    @cached_property
-    def _errors(self) -> tuple[Tensor, Tensor]:
-        """The error on the judged points, and the closed form there."""
-        exact = self.exact(self._times)
-        return self(self._times).to(torch.float64) - exact, exact
-
-    def _at(self, function: Callable[[Params, Scalar], Scalar], t: Times) -> Times:
-        """Map a function of the parameters and one time over whatever times came."""
-        first = tree.leaves(self.params)[0]
-        times = _tensor(t).to(first.dtype).to(first.device)
+    def _at(
+        self,
+        function: Callable[[Tensor], Tensor],
+        coordinates: tuple[Given, ...],
+        by_name: Mapping[str, Given],
+    ) -> Any:
+        """Map a function of one point over whatever points came; one result for each of its components."""
+        domain = self.problem.domain
+        leaf = tree.leaves(self.parts[0].stages[0].params)[0]
+        points, shape = given_points(domain, coordinates, by_name, leaf)
         if not inside_transform():
-            self._warn_outside(times)
-        values = times  # vmap cannot map over nothing
-        if times.numel():
-            values = vmap(lambda s: function(self.params, s))(times.reshape(-1)).reshape(times.shape)
-        return _as(t, values)
+            self._warn_outside(points)
+        if points.numel():
+            values = vmap(function)(points).T
+        else:  # vmap cannot map over nothing
+            values = points.new_zeros(len(function(points.new_zeros(domain.dimensions))), 0)
+        answers = tuple(answer(value.reshape(shape), (*coordinates, *by_name.values())) for value in values)
+        return answers[0] if len(answers) == 1 else answers
 
-    def _warn_outside(self, times: Tensor) -> None:
-        start, end = self.problem.t_span
-        slack = 1e-6 * (end - start)
-        if bool(((times < start - slack) | (times > end + slack)).any()):
-            warnings.warn(
-                f"t goes beyond [{start:g}, {end:g}], where the solution was found. It knows nothing "
-                "out there. Solve again with a longer t_span.",
-                RuntimeWarning,
-                stacklevel=4,
-            )
+    def _warn_outside(self, x: Tensor) -> None:
+        domain = self.problem.domain
+        for place, (name, (start, end)) in enumerate(domain.ranges.items()):
+            slack = 1e-6 * (end - start)
+            if bool(((x[:, place] < start - slack) | (x[:, place] > end + slack)).any()):
+                warnings.warn(
+                    f"{name} goes beyond [{start:g}, {end:g}], where the solution was found. It knows "
+                    f"nothing out there. Solve again on a larger range of {name}.",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
 
+    def _field(self, field: str | None) -> int:
+        if field is None:
+            if len(self.fields) > 1:
+                must = f"name one of {', '.join(self.fields)}"
+                raise ValueError(checks.message(must, "field", field, f"Try field='{self.fields[0]}'."))
+            return 0
+        checks.one_of(self.fields, field=field)
+        return self.fields.index(field)
 
-def _tensor(t: Tensor | float | NDArray[np.floating]) -> Tensor:
-    """Times of any kind as a real tensor."""
-    if isinstance(t, bool) or not isinstance(t, (Tensor, np.ndarray, np.generic, int, float)):
-        raise TypeError(checks.message("be a number, an array or a tensor", "t", t, "Try t=0.5."))
-    if t.is_complex() if isinstance(t, Tensor) else np.iscomplexobj(t):
-        raise TypeError("t must be real. Got complex times. Pass their real part.")
-    # The copy is contiguous, writable and of native byte order, as torch wants it.
-    return t if isinstance(t, Tensor) else torch.from_numpy(np.array(t, dtype=np.float64, order="C"))
+    def _operator(self, name: str) -> Operator:
+        """The derivative of a name, as an equation's field reads it."""
+        names = self.problem.domain.names
+        recorder = Recorder(torch.zeros(()))
+        one = Field(self.fields[0], names, recorder)
+        if not isinstance(name, str) or not name.strip():
+            must = f"be made of the coordinates {', '.join(names)}"
+            raise ValueError(checks.message(must, "name", name, f"Try name='{2 * names[0][:1]}'."))
+        try:
+            letters = name.split() if " " in name or name in names else list(name)
+            one.d(*letters)
+        except ValueError as error:
+            must = f"be made of the coordinates {', '.join(names)}"
+            remedy = f"Try name='{names[0] if len(names[0]) > 1 else 2 * names[0]}'."
+            raise ValueError(checks.message(must, "name", name, remedy)) from error
+        (request,) = recorder.requests
+        return request.operator
 
+    def _reference(self, reference: Reference | None) -> Callable[[Tensor], Tensor]:
+        """The exact solution as a function of a point, shape `(fields,)`."""
+        found = self.problem.reference if reference is None else reference
+        if found is None:
+            must = "be given, as a function of the coordinates"
+            names = ", ".join(self.problem.domain.names)
+            raise ValueError(checks.message(must, "reference", None, f"Try reference=lambda {names}: ..."))
+        return function_of_point(found, self.problem.domain, "the reference", several=len(self.fields))
 
-def _as(t: Times, values: Tensor) -> Times:
-    """Values as the kind of thing that the times were."""
-    if isinstance(t, Tensor):
-        return values.to(t.device)
-    return values.cpu().numpy() if isinstance(t, np.ndarray) else float(values)
-
-
-def _positive(values: Tensor) -> Tensor:
-    """What a logarithmic axis can show: a gap in place of each zero."""
-    return torch.where(values > 0, values, torch.nan)
-
-
-def _equation(problem: Oscillator) -> str:
-    """The equation with its numbers, as one writes it."""
-    friction = 2 * problem.damping * problem.omega
-    terms = ["u''"]
-    if friction:
-        terms.append("u'" if friction == 1 else f"{friction:g} u'")
-    if problem.omega:
-        terms.append("u" if problem.omega == 1 else f"{problem.omega**2:g} u")
-    return " + ".join(terms) + " = 0"
+    def _grid(self, count: int | None) -> tuple[list[Tensor], Tensor]:
+        """Equally spaced coordinates, on the CPU, and all points that they make, where the parameters are."""
+        domain = self.problem.domain
+        if count is None:
+            count = JUDGED.get(domain.dimensions, 9)
+        checks.integer(count=count, least=2)
+        leaf = tree.leaves(self.parts[0].stages[0].params)[0]
+        axes = [torch.linspace(a, b, count, dtype=torch.float64) for a, b in domain.ranges.values()]
+        points = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, domain.dimensions)
+        return axes, points.to(leaf)

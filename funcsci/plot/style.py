@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from funcsci import checks
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9742b", "#555555"
+CYCLE = (BLUE, ORANGE, "#3a8a5f", "#8a4f9e", "#b03a48", "#6b6b6b")
+"""Colours of several curves in one panel."""
 
 
 def figure_path(**values: str | Path) -> None:

@@ -1,4 +1,4 @@
-"""What every program of the oscillator's solvers satisfies, whatever its method."""
+"""What every program of the PINN solvers satisfies, whatever the problem."""
 
 import math
 from collections.abc import Callable
@@ -6,18 +6,51 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from torch.func import grad, vmap
+from torch.func import grad, jacrev, vmap
 
-from funcsci import optim, random, train, tree
+from funcsci import optim, pinn, random, train, tree
 from funcsci.compile import compilations, jit
-from funcsci.pinn.last_layer import solve_last_layer
-from funcsci.pinn.methods import soft_loss
-from funcsci.pinn.problem import Oscillator, equation
-from funcsci.pinn.trial import hard, soft
+from funcsci.pinn.last_layer import jets
+from funcsci.pinn.network import NetworkSettings
+from funcsci.pinn.requirements import all_residuals
+from funcsci.pinn.settings import Settings
+from funcsci.pinn.task import Task, make_task
 
-PROBLEM = Oscillator(2.0, 0.1, -0.4, 3.0, (1.0, 4.0))
-HIDDEN = (7, 6)
-POINTS = torch.linspace(*PROBLEM.t_span, 33, dtype=torch.float64)
+
+def oscillator(derivatives: str, soft: bool = False) -> Task:
+    problem = pinn.oscillator(2.0, 0.1, -0.4, 3.0, (1.0, 4.0), soft=soft)
+    return make_task(problem, Settings(random.key(0), derivatives=derivatives), NetworkSettings((7, 6)))
+
+
+def burgers(derivatives: str, hard: bool | None = None) -> Task:
+    problem = pinn.pde(
+        lambda u: u.t + u * u.x - 0.1 * u.xx,
+        {"x": (-1.0, 1.0), "t": (0.0, 1.0)},
+        [pinn.initial(lambda x: -torch.sin(math.pi * x), hard=hard), pinn.dirichlet("x", 0.0, hard=hard)],
+    )
+    return make_task(problem, Settings(random.key(0), derivatives=derivatives), NetworkSettings((6, 5)))
+
+
+def system(derivatives: str) -> Task:
+    problem = pinn.pde(
+        lambda u, v, x: (u.laplacian() + v, v.xy - u * torch.cos(x) + v.d("x", 2)),
+        {"x": (0.0, 2.0), "y": (0.0, 1.0)},
+        [
+            pinn.periodic("x"),
+            pinn.dirichlet("y", 0.5, field="u"),
+            pinn.dirichlet("y", 0.0, field="v", side="lower"),
+        ],
+    )
+    return make_task(problem, Settings(random.key(0), derivatives=derivatives), NetworkSettings((6, 5)))
+
+
+TASKS = {
+    "oscillator": oscillator,
+    "soft oscillator": lambda derivatives: oscillator(derivatives, soft=True),
+    "burgers": burgers,
+    "soft burgers": lambda derivatives: burgers(derivatives, hard=False),
+    "system": system,
+}
 
 
 class Program(NamedTuple):
@@ -27,31 +60,48 @@ class Program(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-def adam_step() -> Program:
-    function, optimizer = soft(PROBLEM, HIDDEN), optim.adam(optim.cosine(1e-2, 100))
-    params = function.init(random.key(0), dtype=torch.float64)
-    step = train.train_step(soft_loss(PROBLEM, function), optimizer)
-    return Program(step, (train.start(params, optimizer), POINTS))
+def parts(task: Task) -> tuple[Any, tuple[Any, ...]]:
+    params = task.trial.init(random.key(0), dtype=torch.float64)
+    return params, tuple(points for _, points in task.training(12, random.key(1), "sobol"))
 
 
-def hard_residuals() -> Program:
-    function = hard(PROBLEM, HIDDEN)
-    params = function.init(random.key(0), dtype=torch.float64)
+def adam_step(task: Task) -> Program:
+    params, points = parts(task)
+    optimizer = optim.adam(optim.cosine(1e-2, 100))
+    return Program(train.train_step(task.loss, optimizer), (train.start(params, optimizer), points))
+
+
+def residuals(task: Task) -> Program:
+    params, points = parts(task)
+
+    def of(params, points):
+        pairs = zip(task.requirements, points, strict=True)
+        return [all_residuals(task.residual(one), params, some) for one, some in pairs]
+
+    return Program(of, (params, points))
+
+
+def jacobian(task: Task) -> Program:
+    params, points = parts(task)
+    residual = task.residual(task.requirements[0])
     return Program(
-        lambda p, points: vmap(lambda t: equation(PROBLEM, function, p, t))(points), (params, POINTS)
+        lambda params, points: vmap(jacrev(residual), in_dims=(None, 0))(params, points), (params, points[0])
     )
 
 
-def last_layer() -> Program:
-    function = hard(PROBLEM, (9,))
-    params = function.init(random.key(0), dtype=torch.float64)
-    return Program(
-        lambda p, points: solve_last_layer(lambda q, t: equation(PROBLEM, function, q, t), p, points),
-        (params, POINTS),
-    )
+def features(task: Task) -> Program:
+    params, points = parts(task)
+    mode = task.settings.derivatives
+    return Program(jets(task.trial, task.requirements[0], task.problem.fields, mode), (params, points[0].x))
 
 
-PROGRAMS = {"adam step": adam_step, "hard residuals": hard_residuals, "last layer": last_layer}
+MAKE = {"adam step": adam_step, "residuals": residuals, "jacobian": jacobian, "features": features}
+PROGRAMS = {
+    f"{name} of {task}": lambda derivatives="taylor", make=make, task=task: make(TASKS[task](derivatives))
+    for name, make in MAKE.items()
+    for task in (TASKS if name == "residuals" else ("soft oscillator", "burgers"))
+}
+
 BACKENDS = ["trace", pytest.param("compile", marks=pytest.mark.slow)]
 everything = pytest.mark.parametrize("name", PROGRAMS)
 
@@ -61,10 +111,6 @@ everything = pytest.mark.parametrize("name", PROGRAMS)
 def test_compiled_equals_eager(name: str, backend: str) -> None:
     function, arguments = PROGRAMS[name]()
     expected, found = function(*arguments), jit(function, backend=backend)(*arguments)
-    # The last layer's coefficients are those of nearly dependent features: what they amount to counts.
-    if name == "last layer":
-        trial = hard(PROBLEM, (9,))
-        expected, found = (vmap(lambda t, p=p: trial.apply(p, t))(POINTS) for p in (expected, found))
     assert tree.paths(found) == tree.paths(expected)
     assert tree.allclose(found, expected, rtol=1e-9, atol=1e-11)
 
@@ -92,17 +138,27 @@ def test_runs_on_meta(name: str) -> None:
         assert leaf.is_meta and leaf.shape == oracle.shape and leaf.dtype == oracle.dtype
 
 
-def test_gradients_of_a_jitted_loss_are_those_of_the_loss() -> None:
-    function = soft(PROBLEM, HIDDEN)
-    params = function.init(random.key(0), dtype=torch.float64)
-    loss = soft_loss(PROBLEM, function)
-    expected = grad(loss)(params, POINTS)
-    assert tree.allclose(jit(grad(loss), backend="trace")(params, POINTS), expected, rtol=1e-10, atol=1e-12)
-    assert tree.allclose(grad(jit(loss, backend="trace"))(params, POINTS), expected, rtol=1e-10, atol=1e-12)
+@everything
+def test_taylor_mode_equals_nested_gradients(name: str) -> None:
+    (taylor, arguments), (nested, _) = (PROGRAMS[name](mode) for mode in ("taylor", "nested"))
+    assert tree.allclose(taylor(*arguments), nested(*arguments), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["taylor", "nested"])
+def test_gradients_of_a_jitted_loss_are_those_of_the_loss(mode: str) -> None:
+    task = burgers(mode, hard=False)
+    params, points = parts(task)
+    expected = grad(task.loss)(params, points)
+    assert tree.allclose(
+        jit(grad(task.loss), backend="trace")(params, points), expected, rtol=1e-10, atol=1e-12
+    )
+    assert tree.allclose(
+        grad(jit(task.loss, backend="trace"))(params, points), expected, rtol=1e-10, atol=1e-12
+    )
 
 
 def test_adam_step_follows_a_schedule_without_compiling_again() -> None:
-    function, (progress, points) = adam_step()
+    function, (progress, points) = adam_step(oscillator("taylor", soft=True))
     program = jit(function, backend="trace")
     with compilations() as made:
         losses = []

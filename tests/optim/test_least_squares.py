@@ -414,3 +414,43 @@ ONE = torch.ones(1, dtype=torch.float64)
 def test_wrong_arguments_say_what_must_hold(call, error, message):
     with pytest.raises(error, match=re.escape(message)):
         call()
+
+
+KINDS = [lambda p, x: p["a"] * x + p["b"] - torch.exp(x), lambda p, y: torch.stack([p["a"] - y, p["b"] * y])]
+SETS = [torch.linspace(0, 1, 40, dtype=torch.float64), torch.tensor([0.3, 0.7, 2.0], dtype=torch.float64)]
+
+
+@pytest.mark.parametrize("solver", ["cholesky", "qr", "lsmr"])
+@pytest.mark.parametrize("projection", [None, "['b']"])
+def test_several_kinds_of_residuals_are_one_problem(solver: str, projection: str | None) -> None:
+    if solver == "lsmr" and projection:
+        pytest.skip("variable projection takes dense solvers only")
+    start = {"a": torch.tensor(5.0, dtype=torch.float64), "b": torch.tensor(-3.0, dtype=torch.float64)}
+    found = least_squares(KINDS, start, SETS, solver=solver, variable_projection=projection)
+    x, y = SETS
+    # The same rows as one linear system, written out.
+    matrix = torch.cat(
+        [torch.stack([x, 1 + 0 * x], 1), torch.stack([1 + 0 * y, 0 * y], 1), torch.stack([0 * y, y], 1)]
+    )
+    target = torch.cat([torch.exp(x), y, 0 * y])
+    oracle = torch.linalg.lstsq(matrix, target[:, None]).solution[:, 0]
+    assert found.status.converged
+    torch.testing.assert_close(torch.stack([found.params["a"], found.params["b"]]), oracle, rtol=1e-7, atol=0)
+    least = 0.5 * float(((matrix @ oracle - target) ** 2).sum())
+    assert float(found.value) == pytest.approx(least, rel=1e-12)
+
+
+def test_little_memory_sums_the_normal_equations_of_all_kinds() -> None:
+    start = {"a": torch.zeros(30, dtype=torch.float64), "b": torch.zeros((), dtype=torch.float64)}
+    powers = torch.arange(30, dtype=torch.float64)
+    kinds = [lambda p, x: p["a"] @ x**powers / 30 + p["b"] - torch.sin(x), lambda p, y: p["a"][:1] - y]
+    sets = [torch.linspace(-1, 1, 20_000, dtype=torch.float64), torch.zeros(5, dtype=torch.float64)]
+    ample = least_squares(kinds, start, sets, steps=3, warn=False)
+    tight = least_squares(kinds, start, sets, steps=3, memory=2_000_000, warn=False)
+    torch.testing.assert_close(tight.history, ample.history, rtol=1e-6, atol=1e-12)
+
+
+def test_kinds_need_as_many_sets_of_points() -> None:
+    start = {"a": torch.ones(()), "b": torch.ones(())}
+    with pytest.raises(ValueError, match="must be of one length.*2 functions and 1 sets"):
+        least_squares(KINDS, start, SETS[:1])

@@ -1,0 +1,146 @@
+"""Marching: a long time is solved in slabs, each going on from the end of the one before."""
+
+import time
+from typing import NamedTuple
+
+from funcsci import progress
+from funcsci.optim import Status
+from funcsci.pinn.parts import Part, slab, solve_part
+from funcsci.pinn.problem import Problem
+from funcsci.pinn.settings import Outcome, Settings
+
+SHORTEST = 1 / 512
+"""The shortest slab, as a share of the whole, before marching gives up."""
+GROW, SHRINK = 1.5, 0.5
+"""What the length of a slab is multiplied by after one that was solved easily, and after one that was not."""
+
+
+class Marched(NamedTuple):
+    """What marching hands on.
+
+    Attributes:
+        parts: the slabs in order.
+        spans: their ranges of the coordinate that was marched along; empty if there is none.
+        error: the largest relative residual among them.
+        losses: the history of the loss of all of them, one after the other.
+        seconds: when each entry was known.
+        status: whether all met `tol`.
+        steps: how many were taken in all.
+        backend: what they ran on.
+        method: the name of that of the worst.
+    """
+
+    parts: tuple[Part, ...]
+    spans: tuple[tuple[float, float], ...]
+    error: float
+    losses: list[float]
+    seconds: list[float]
+    status: Status
+    steps: int
+    backend: str
+    method: str
+
+
+def in_equal_slabs(problem: Problem, settings: Settings, count: int, stages: int, name: str) -> Marched:
+    """Solve so many slabs of one length.
+
+    Args:
+        problem: on the whole domain.
+        settings: of the solver.
+        count: of the slabs.
+        stages: as in `solve_part`.
+        name: of the coordinate to march along.
+    """
+    start, end = problem.domain.ranges[name]
+    edges = [start + (end - start) * number / count for number in range(count)] + [end]
+    begun = time.perf_counter()
+    parts: list[Part] = []
+    outcomes: list[Outcome] = []
+    with progress.bar(count, "slabs", shown=settings.progress) as bar:
+        for number in range(count):
+            before = parts[-1] if parts else None
+            one = slab(problem, name, edges[number], edges[number + 1], before)
+            part, outcome = solve_part(one, settings._replace(progress=False), stages)
+            parts.append(part)
+            outcomes.append(_since(outcome, begun))
+            bar.update()
+            bar.set_postfix_str(f"residual {outcome.error:.1e}", refresh=False)
+    return _marched(parts, outcomes, settings.tol, name)
+
+
+def adaptively(
+    problem: Problem, settings: Settings, stages: int, name: str, *, first: float
+) -> Marched | None:
+    """Solve slabs as long as `tol` allows; None where even the shortest are too long.
+
+    Args:
+        problem: on the whole domain.
+        settings: of the solver.
+        stages: as in `solve_part`.
+        name: of the coordinate to march along.
+        first: the length of the first attempt.
+    """
+    start, end = problem.domain.ranges[name]
+    shortest = SHORTEST * (end - start)
+    now, length, begun = start, first, time.perf_counter()
+    parts: list[Part] = []
+    outcomes: list[Outcome] = []
+    with progress.bar(1_000, "marching", shown=settings.progress) as bar:
+        while now < end:
+            stop = end if now + 1.01 * length >= end else now + length
+            one = slab(problem, name, now, stop, parts[-1] if parts else None)
+            part, outcome = solve_part(one, settings._replace(progress=False), stages)
+            if not outcome.status.converged:
+                length *= SHRINK
+                if length < shortest:
+                    return None
+                continue
+            parts.append(part)
+            outcomes.append(_since(outcome, begun))
+            bar.update(int(1_000 * (stop - now) / (end - start)))
+            bar.set_postfix_str(f"{name} = {stop:.3g}", refresh=False)
+            now = stop
+            if outcome.network.hidden[-1] == min(_widths(outcomes)):
+                length *= GROW
+    return _marched(parts, outcomes, settings.tol, name)
+
+
+def whole(part: Part, outcome: Outcome, name: str | None) -> Marched:
+    """What one part for the whole domain amounts to."""
+    spans = () if name is None else (part.problem.domain.ranges[name],)
+    return Marched(
+        (part,), spans, outcome.error, outcome.losses, outcome.seconds, outcome.status, outcome.steps,
+        outcome.backend, outcome.method,
+    )  # fmt: skip
+
+
+def _widths(outcomes: list[Outcome]) -> list[int]:
+    return [outcome.network.hidden[-1] for outcome in outcomes]
+
+
+def _since(outcome: Outcome, begun: float) -> Outcome:
+    """The outcome with its history in the time of the whole march."""
+    offset = time.perf_counter() - begun - (outcome.seconds[-1] if outcome.seconds else 0.0)
+    return outcome._replace(seconds=[offset + one for one in outcome.seconds])
+
+
+def _marched(parts: list[Part], outcomes: list[Outcome], tol: float, name: str) -> Marched:
+    worst = max(outcomes, key=lambda outcome: outcome.error)
+    missed = [number for number, outcome in enumerate(outcomes, 1) if not outcome.status.converged]
+    many = f"{len(parts)} slab{'s' * (len(parts) > 1)} of {name}"
+    reason = f"{many}, of which the worst: {worst.status.reason}"
+    if missed:
+        reason = (
+            f"{len(missed)} of {many} missed tol, slab {missed[0]} first; the worst: {worst.status.reason}"
+        )
+    return Marched(
+        tuple(parts),
+        tuple(part.problem.domain.ranges[name] for part in parts),
+        worst.error,
+        [loss for outcome in outcomes for loss in outcome.losses],
+        [second for outcome in outcomes for second in outcome.seconds],
+        Status(not missed, reason),
+        sum(outcome.steps for outcome in outcomes),
+        worst.backend,
+        worst.method,
+    )

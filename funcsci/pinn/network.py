@@ -1,0 +1,195 @@
+"""The network of a trial function: features of a point, and a linear layer for each field."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from funcsci import checks, nn, random
+from funcsci.nn import ACTIVATIONS
+from funcsci.nn.activations import Activation
+from funcsci.nn.model import Model
+from funcsci.random import Key
+from funcsci.tree import Params
+
+FIRST_OMEGA, OMEGA = 10.0, 10.0
+"""Frequencies of a sine network in its first and its other layers, on a domain of length 2."""
+LAYER_SHARE = 0.25
+"""The share of features, and of points, that look at the layer behind the start where there is one."""
+SPARSE_FROM = 3
+"""From so many inputs on, some features look at one or two of them only."""
+FAST = 10.0
+"""A transient that decays by more than this, in exponents over the domain, gets features of its own."""
+ACTIVATION_NAMES = (*ACTIVATIONS, "siren")
+
+
+class NetworkSettings(NamedTuple):
+    """How a network is built; numbers and names only, so that a file can hold them.
+
+    Attributes:
+        hidden: widths of the hidden layers.
+        activation: a name in `nn.ACTIVATIONS`, or `"siren"`.
+        fourier_features: how many random frequencies the first layer sees; 0 is none.
+        fourier_scale: their standard deviation, in waves per half of the domain.
+        harmonics: sines and cosines of each periodic coordinate.
+    """
+
+    hidden: tuple[int, ...]
+    activation: str = "tanh"
+    fourier_features: int = 0
+    fourier_scale: float = 1.0
+    harmonics: int = 1
+
+
+class Network(NamedTuple):
+    """A network that is linear in its last layer.
+
+    Attributes:
+        init: `init(key, *, dtype, device, scales=None, transient=0) -> params`, the last two as in `spread`.
+        features: `features(params, s)`, what the last layer sees at a scaled point, shape `(width + 1,)`;
+            the last one is constant.
+        outputs: how many numbers the network returns.
+        spreads: whether its first layer is drawn by `spread`.
+    """
+
+    init: Any
+    features: Any
+    outputs: int
+    spreads: bool
+
+    def apply(self, params: Params, s: Float[Tensor, "dimensions"]) -> Float[Tensor, "outputs"]:
+        """The network at a scaled point."""
+        last = params["layers"][-1]
+        return F.linear(self.features(params, s)[:-1], last["weight"], last["bias"])
+
+
+def check_settings(settings: NetworkSettings) -> NetworkSettings:
+    """The settings, with plain integers for the widths.
+
+    Raises:
+        TypeError: if a setting has the wrong type.
+        ValueError: if a width or a number is not positive, or the activation is unknown.
+    """
+    if settings.hidden:
+        checks.widths(hidden=settings.hidden)
+    checks.one_of(ACTIVATION_NAMES, activation=settings.activation)
+    checks.integer(fourier_features=settings.fourier_features, least=0)
+    checks.positive(fourier_scale=settings.fourier_scale)
+    checks.integer(harmonics=settings.harmonics, least=1)
+    if settings.activation == "siren" and settings.fourier_features:
+        must = "be 0 for a sine network, which has frequencies of its own"
+        raise ValueError(
+            checks.message(must, "fourier_features", settings.fourier_features, "Try activation='tanh'.")
+        )
+    return settings._replace(hidden=tuple(int(width) for width in settings.hidden))
+
+
+def network(
+    settings: NetworkSettings, dimensions: int, outputs: int, periodic: Sequence[int] = ()
+) -> Network:
+    """A network of a point scaled to [-1, 1].
+
+    Args:
+        settings: its layers.
+        dimensions: coordinates of a point.
+        outputs: the number of fields.
+        periodic: places of the coordinates in which it has the domain's period.
+    """
+    embeddings: list[Model] = []
+    inputs = dimensions
+    if periodic:
+        periods = [2.0 if place in periodic else None for place in range(dimensions)]
+        embeddings.append(nn.periodic_embedding(periods, harmonics=settings.harmonics))
+        inputs = dimensions + (2 * settings.harmonics - 1) * len(periodic)
+    if settings.fourier_features:
+        embeddings.append(
+            nn.fourier_features(inputs, settings.fourier_features, scale=settings.fourier_scale)
+        )
+        inputs = 2 * settings.fourier_features
+    widths = (inputs, *settings.hidden, outputs)
+    waves = settings.activation == "siren"
+    spreads = not waves and not settings.fourier_features
+    if waves:
+        layers = nn.siren(widths, omega0=FIRST_OMEGA, omega=OMEGA)
+    else:
+        layers = nn.mlp(widths, activation=settings.activation)
+    sigma: Activation = torch.sin if waves else ACTIVATIONS[settings.activation]
+
+    def init(key: Key, *, scales: Tensor | None = None, transient: float = 0.0, **where: Any) -> Params:
+        keys = random.split(key, 3)
+        params = layers.init(keys[0], **where)
+        if embeddings:
+            made = [one.init(random.fold_in(keys[2], place), **where) for place, one in enumerate(embeddings)]
+            params = {"embeddings": made, **params}
+        if not spreads:
+            return params
+        first, *others = params["layers"]
+        return {**params, "layers": [spread(keys[1], first, scales, transient), *others]}
+
+    def features(params: Params, s: Float[Tensor, "dimensions"]) -> Float[Tensor, "width"]:
+        for place, one in enumerate(embeddings):
+            s = one.apply(params["embeddings"][place], s)
+        for place, layer in enumerate(params["layers"][:-1]):
+            s = F.linear(s, layer["weight"], layer["bias"])
+            s = sigma((OMEGA if place else FIRST_OMEGA) * s if waves else s)
+        return torch.cat([s, torch.ones_like(s[:1])])
+
+    return Network(init, features, outputs, spreads)
+
+
+def spread(key: Key, layer: Params, scales: Tensor | None, transient: float) -> Params:
+    r"""A first layer that resolves the domain: features $\sigma(w \cdot (s - c))$ of many slopes everywhere.
+
+    Centres $c$ are uniform in the box. A slope $w$ has a random direction and a length uniform up to one,
+    times `scales`; from three inputs on, a third of them looks at one input each, and a third at two, since
+    most functions of many coordinates are sums of functions of few. Where a function of one coordinate has
+    a fast transient at its start, a quarter of the features is graded toward it: at distances between the
+    transient's length and the interval's, log-uniform, with slopes to match.
+
+    Args:
+        key: the random key.
+        layer: gives the shapes.
+        scales: the largest slope along each input, on [-1, 1]; None is 2.
+        transient: how many exponents the transient decays over the interval.
+
+    Source: Dong and Li (2021), arXiv:2012.02895, on the range of random coefficients; Dong and Yang (2022),
+    arXiv:2110.14121, on choosing it; Hashemi, Schaeffer, Shi, Topcu, Tran and Ward (2023), arXiv:2103.03191,
+    on sparse features.
+    """
+    weight = layer["weight"]
+    width, inputs = weight.shape
+    keys = random.split(key, 7)
+
+    def uniform(place: int, *shape: int, low: float = 0.0) -> Tensor:
+        drawn = random.uniform(keys[place], shape, dtype=weight.dtype, minval=low, maxval=1.0)
+        return drawn.to(weight.device)
+
+    direction = random.normal(keys[0], (width, inputs), dtype=weight.dtype).to(weight.device)
+    if inputs >= SPARSE_FROM:
+        direction = direction * sparse(keys[6], width, inputs).to(weight)
+    direction = direction / torch.linalg.vector_norm(direction, dim=1, keepdim=True)
+    centre = uniform(2, width, inputs, low=-1.0)
+    slope = uniform(1, width, 1) * direction * (2.0 if scales is None else scales)
+    graded = int(LAYER_SHARE * width) if inputs == 1 and transient > FAST else 0
+    if graded:
+        reach = distances(transient, uniform(3, graded, 1))
+        near, steep = -1 + reach * uniform(4, graded, 1), (1 + 4 * uniform(5, graded, 1)) / reach
+        slope = torch.cat([torch.sign(slope[:graded]) * steep, slope[graded:]])
+        centre = torch.cat([near, centre[graded:]])
+    return {"weight": slope, "bias": -(slope * centre).sum(1)}
+
+
+def sparse(key: Key, width: int, inputs: int) -> Tensor:
+    """Which inputs each feature looks at, shape `(width, inputs)`: one, two or all of them, in turn."""
+    ranks = random.uniform(key, (width, inputs), dtype=torch.float64).argsort(1).argsort(1)
+    most = torch.tensor((1, 2, inputs)).to(ranks.device).repeat(width // 3 + 1)[:width]
+    return ranks < most[:, None]
+
+
+def distances(transient: float, share: Tensor) -> Tensor:
+    """Distances from the start on [-1, 1]: from 2 (share 0) down to half the transient's length (share 1)."""
+    ratio = 2 * max(1.0, transient)
+    return 2 * ratio**-share

@@ -1,0 +1,196 @@
+"""Parts of a solution: one network after another, in slabs of time and in stages that correct each other."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.func import vmap
+
+from funcsci import random
+from funcsci.optim import Status
+from funcsci.pinn.conditions import Condition
+from funcsci.pinn.domain import along, replaced
+from funcsci.pinn.faces import OfPoint
+from funcsci.pinn.methods import run
+from funcsci.pinn.network import NetworkSettings
+from funcsci.pinn.problem import Problem
+from funcsci.pinn.settings import Outcome, Settings
+from funcsci.pinn.task import make_task
+from funcsci.pinn.trial import Trial
+from funcsci.tree import Params
+
+GAIN = 0.5
+"""A further stage is kept if it lowers the residual to this share."""
+
+
+class Stage(NamedTuple):
+    """One network of a part.
+
+    Attributes:
+        shape: of the network.
+        amplitude: what its output is multiplied by.
+        params: its parameters.
+    """
+
+    shape: NetworkSettings
+    amplitude: float
+    params: Params
+
+
+class Part(NamedTuple):
+    """The solution on one slab of the domain.
+
+    Attributes:
+        problem: on that slab.
+        stages: the networks, each correcting the sum of those before.
+        trial: the function of the last stage's parameters.
+    """
+
+    problem: Problem
+    stages: tuple[Stage, ...]
+    trial: Trial
+
+    def function(self, x: Float[Tensor, "dimensions"]) -> Float[Tensor, "fields"]:
+        """All fields at a point."""
+        return self.trial.apply(self.stages[-1].params, x)
+
+
+def rebuilt(problem: Problem, settings: Settings, stages: Sequence[Stage]) -> Part:
+    """The part that some stages make."""
+    trial, before = None, None
+    for stage in stages:
+        task = make_task(problem, settings, stage.shape, before=before, amplitude=stage.amplitude)
+        trial = task.trial
+        before = partial(trial.apply, stage.params)
+    assert trial is not None
+    return Part(problem, tuple(stages), trial)
+
+
+def solve_part(
+    problem: Problem, settings: Settings, stages: int, start: Part | None = None
+) -> tuple[Part, Outcome]:
+    """Solve a problem by one network, then by others that correct it until `tol` is met.
+
+    Args:
+        problem: on a slab.
+        settings: of the solver.
+        stages: the most networks.
+        start: a solution to start from.
+
+    Source: Wang and Lai (2023), arXiv:2307.08934 (stages).
+    """
+    first = None if start is None else _outcome_of(problem, settings, start)
+    outcome = run(partial(make_task, problem, settings), settings, first)
+    part = rebuilt(problem, settings, [Stage(outcome.network, 1.0, outcome.params)])
+    for number in range(1, stages):
+        if outcome.error <= settings.aim:
+            break
+        # What is left is finer than what was found: each network is twice as wide as the one before.
+        wider = tuple(2**number * width for width in settings.network.hidden)
+        again = settings._replace(
+            key=random.fold_in(settings.key, number), network=settings.network._replace(hidden=wider)
+        )
+        amplitude = outcome.error * _size(part, settings)
+        make = partial(make_task, problem, again, before=part.function, amplitude=amplitude)
+        found = run(make, again)
+        losses, seconds = _joined(outcome, found)
+        if found.error > GAIN * outcome.error:
+            outcome = outcome._replace(losses=losses, seconds=seconds)
+            break
+        part = rebuilt(problem, settings, [*part.stages, Stage(found.network, amplitude, found.params)])
+        outcome = found._replace(losses=losses, seconds=seconds, steps=outcome.steps + found.steps)
+    return part, outcome
+
+
+def _joined(first: Outcome, second: Outcome) -> tuple[list[float], list[float]]:
+    elapsed = first.seconds[-1] if first.seconds else 0.0
+    return first.losses + second.losses, first.seconds + [elapsed + one for one in second.seconds]
+
+
+def _outcome_of(problem: Problem, settings: Settings, start: Part) -> Outcome | None:
+    """A given solution as an outcome to go on from: where it is one network for the same fields."""
+    stage = start.stages[0]
+    if len(start.stages) > 1 or start.problem.fields != problem.fields:
+        return None
+    task = make_task(problem, settings, stage.shape)
+    error = task.error(stage.params)
+    status = Status(error <= settings.tol, f"the start leaves a relative residual of {error:.1e}")
+    return Outcome("start", stage.shape, stage.params, error, [], [], status, "eager", 1)
+
+
+def _size(part: Part, settings: Settings) -> float:
+    """The root mean square of the solution on its slab."""
+    domain = part.problem.domain
+    unit = random.uniform(settings.key, (256, domain.dimensions), dtype=settings.dtype)
+    with torch.no_grad():
+        values = vmap(part.function)(domain.unscaled(unit))
+    return max(float(values.square().mean().sqrt()), torch.finfo(settings.dtype).tiny)
+
+
+def assemble(
+    problem: Problem,
+    settings: Settings,
+    spans: Sequence[tuple[float, float]],
+    stages: Sequence[Sequence[Stage]],
+) -> tuple[Part, ...]:
+    """The parts that some stages make, slab after slab.
+
+    Args:
+        problem: on the whole domain.
+        settings: of the solver.
+        spans: the range of each slab; for one part on the whole domain there may be none.
+        stages: those of each part.
+    """
+    if len(stages) == 1:
+        return (rebuilt(problem, settings, stages[0]),)
+    parts: list[Part] = []
+    for (start, end), those in zip(spans, stages, strict=True):
+        name = problem.marches
+        assert name is not None
+        one = slab(problem, name, start, end, parts[-1] if parts else None)
+        parts.append(rebuilt(one, settings, those))
+    return tuple(parts)
+
+
+def slab(problem: Problem, name: str, start: float, end: float, before: Part | None) -> Problem:
+    """The problem on a range of the marching coordinate, continuing an earlier part.
+
+    Args:
+        problem: on the whole domain.
+        name: of the coordinate.
+        start: where the range begins; `before` ends there.
+        end: where it ends.
+        before: the part before; None where the range begins with the problem's own conditions.
+    """
+    equations = replace(problem.equations, domain=problem.domain.part(name, start, end))
+    conditions = problem.conditions
+    if before is not None:
+        index = problem.domain.index(name)
+        given = {id(face.source) for face in problem.edges.hard if face.index == index}
+        kept = [one for one in conditions if id(one) not in given]
+        going_on = [
+            _continued(before, face.field, face.terms[0][1], name, index, start)
+            for face in problem.edges.hard
+            if face.index == index
+        ]
+        conditions = (*kept, *going_on)
+    return replace(problem, equations=equations, conditions=conditions)
+
+
+def _continued(before: Part, field: str, order: int, name: str, index: int, start: float) -> Condition:
+    """The initial condition that goes on from where a part ends."""
+    place = before.problem.fields.index(field)
+
+    def value(x: Tensor) -> Tensor:
+        return along(lambda x: before.function(x)[place], replaced(x, index, start), index, order)
+
+    told: Any = OfPoint(value)
+    if before.problem.domain.dimensions == 1:  # a number, computed once
+        with torch.no_grad():
+            first = before.stages[-1].params["layers"][-1]["weight"]
+            told = float(value(first.new_tensor([start])))
+    return Condition("initial", (name,), ("lower",), ((1.0, order),), told, field)

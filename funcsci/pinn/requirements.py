@@ -1,0 +1,136 @@
+"""What is asked of a trial function at points: its equations, and the conditions that are not built in."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.func import vmap
+
+from funcsci.autodiff import partials
+from funcsci.pinn.domain import constant
+from funcsci.pinn.equations import Equations, Values
+from funcsci.pinn.field import Operator, Request
+from funcsci.tree import Params
+
+
+class Points(NamedTuple):
+    """Where a requirement is asked to hold.
+
+    Attributes:
+        x: the points, shape `(n, dimensions)`.
+        target: the values asked for there, shape `(n,)`; zero for equations.
+        weight: of each point in the sum of squares, shape `(n,)`.
+    """
+
+    x: Float[Tensor, "n dimensions"]
+    target: Float[Tensor, "n"]
+    weight: Float[Tensor, "n"]
+
+
+@dataclass(frozen=True, eq=False)
+class Requirement:
+    """Numbers that should vanish at each of some points.
+
+    Attributes:
+        name: for messages.
+        requests: what they need of the fields.
+        evaluate: `evaluate(values, x, target)`, the numbers at one point, shape `(count,)`, in the units
+            of the fields.
+        count: how many.
+        kind: what is equal for requirements of one `evaluate`, whose points can be put together.
+    """
+
+    name: str
+    requests: tuple[Request, ...]
+    evaluate: Callable[[Values, Tensor, Tensor], Tensor]
+    count: int
+    kind: Hashable = None
+
+
+def of_equations(equations: Equations, scales: Sequence[float]) -> Requirement:
+    """The equations, each divided by its scale."""
+
+    def evaluate(values: Values, x: Tensor, target: Tensor) -> Tensor:
+        return equations.residuals(values, x) / constant(scales, x)
+
+    return Requirement("the equation", equations.requests, evaluate, equations.count)
+
+
+def of_terms(
+    name: str, field: str, index: int, terms: Sequence[tuple[float, int]], scale: float
+) -> Requirement:
+    r"""A condition $\sum_k c_k\, \partial_{x_i}^k u = g$, divided by its scale."""
+    requests = [Request(field, ((index,) * order,)) for _, order in terms]
+
+    def evaluate(values: Values, x: Tensor, target: Tensor) -> Tensor:
+        pairs = zip(terms, requests, strict=True)
+        total = sum((factor * values[request] for (factor, _), request in pairs), -target)
+        return (total / scale)[None]
+
+    return Requirement(name, tuple(requests), evaluate, 1, (tuple(requests), tuple(terms), scale))
+
+
+class Differentiated(NamedTuple):
+    """All derivatives that some requests need of fields, in one pass.
+
+    Attributes:
+        fields: the names, in the order of the function's components.
+        requests: what is needed.
+        derivatives: `"taylor"` or `"nested"`.
+    """
+
+    fields: tuple[str, ...]
+    requests: tuple[Request, ...]
+    derivatives: str
+
+    @property
+    def operators(self) -> tuple[Operator, ...]:
+        """Each operator once."""
+        return tuple(dict.fromkeys(request.operator for request in self.requests))
+
+    def values(self, function: Callable[[Tensor], Tensor], x: Tensor) -> dict[Request, Tensor]:
+        """The requested components of `function(x)`, shape `(fields, ...)`, at one point."""
+        found = dict(
+            zip(
+                self.operators,
+                partials(function, self.operators, derivatives=self.derivatives)(x),
+                strict=True,
+            )
+        )
+        return {
+            request: found[request.operator][self.fields.index(request.field)] for request in self.requests
+        }
+
+
+def residual_at_point(
+    requirement: Requirement,
+    apply: Callable[[Params, Tensor], Tensor],
+    fields: tuple[str, ...],
+    derivatives: str,
+) -> Callable[[Params, Points], Tensor]:
+    """The numbers of a requirement at one point, as a function of the parameters.
+
+    Args:
+        requirement: what is asked.
+        apply: the trial function, `apply(params, x)`, shape `(fields,)`.
+        fields: their names.
+        derivatives: `"taylor"` or `"nested"`.
+
+    Returns:
+        `residual(params, point)`, shape `(count,)`, with the square root of the point's weight in it.
+    """
+    differentiated = Differentiated(fields, requirement.requests, derivatives)
+
+    def residual(params: Params, point: Points) -> Tensor:
+        values = differentiated.values(lambda x: apply(params, x), point.x)
+        return torch.sqrt(point.weight) * requirement.evaluate(values, point.x, point.target)
+
+    return residual
+
+
+def all_residuals(residual: Callable[[Params, Points], Tensor], params: Params, points: Points) -> Tensor:
+    """The numbers at all points, shape `(n, count)`."""
+    return vmap(lambda point: residual(params, point))(points)

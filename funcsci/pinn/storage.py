@@ -1,0 +1,134 @@
+"""Solutions in files: tensors for the networks, JSON for the rest, no code."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from funcsci import checks, tree
+from funcsci.optim import Status
+from funcsci.pinn.network import NetworkSettings
+from funcsci.pinn.parts import Part, Stage, assemble
+from funcsci.pinn.problem import RECIPES, Problem
+from funcsci.pinn.settings import History, Settings
+from funcsci.pinn.task import empty_params
+from funcsci.storage import Format
+
+FILE = Format("funcsci.solution", 2, writer="Solution.save")
+
+
+class Contents(NamedTuple):
+    """What a solution is made of; fields as in `Solution`."""
+
+    problem: Problem
+    parts: tuple[Part, ...]
+    history: History
+    status: Status
+    error: float
+    settings: Settings
+    method: str
+    backend: str
+    steps: int
+    seconds: float
+
+
+def save(solution: Contents, path: str | Path) -> None:
+    """Write a solution to one file, whole or not at all."""
+    problem, settings = solution.problem, solution.settings
+    params = [[stage.params for stage in part.stages] for part in solution.parts]
+    tensors = dict(zip(tree.paths(params, "params"), tree.leaves(params), strict=True))
+    tensors |= {"history.loss": solution.history.loss, "history.seconds": solution.history.seconds}
+    tensors["key"] = settings.key
+    along = problem.marches
+    story = {
+        "problem": None if problem.recipe is None else {"name": problem.recipe[0], **problem.recipe[1]},
+        "domain": problem.domain.ranges,
+        "fields": problem.fields,
+        "spans": [list(part.problem.domain.ranges[along]) if along else [] for part in solution.parts],
+        "stages": [
+            [{"shape": stage.shape._asdict(), "amplitude": stage.amplitude} for stage in part.stages]
+            for part in solution.parts
+        ],
+        "settings": {
+            **settings._replace(network=settings.network._asdict())._asdict(),  # type: ignore[arg-type]
+            "key": None,
+            "dtype": str(settings.dtype).removeprefix("torch."),
+            "device": None,
+        },
+        "status": solution.status._asdict(),
+        "error": solution.error,
+        "method": solution.method,
+        "backend": solution.backend,
+        "steps": solution.steps,
+        "seconds": solution.seconds,
+    }
+    FILE.write(path, tensors, story)
+
+
+def load(path: str | Path, problem: Problem | None, device: str | torch.device) -> Contents:
+    """What a solution is made of, from a file."""
+    tensors, story = FILE.read(path, device)
+    try:
+        problem = _problem(path, problem, story)
+        told = story["settings"]
+        settings = Settings(
+            **{
+                **told,
+                "methods": tuple(told["methods"]),
+                "steps": tuple(told["steps"]),
+                "network": _shape(told["network"]),
+                "key": tensors["key"],
+                "dtype": getattr(torch, told["dtype"]),
+                "device": torch.device(device),
+            }
+        )
+        example = [
+            [empty_params(problem, _shape(stage["shape"]), settings.dtype) for stage in stages]
+            for stages in story["stages"]
+        ]
+        named = {name.removeprefix("params"): tensors[name] for name in tree.paths(example, "params")}
+        params = tree.combine(example, named)
+        stages = [
+            [
+                Stage(_shape(stage["shape"]), stage["amplitude"], own)
+                for stage, own in zip(those, owns, strict=True)
+            ]
+            for those, owns in zip(story["stages"], params, strict=True)
+        ]
+        return Contents(
+            problem,
+            assemble(problem, settings, [(span[0], span[1]) for span in story["spans"] if span], stages),
+            History(tensors["history.loss"].cpu(), tensors["history.seconds"].cpu()),
+            Status(**story["status"]),
+            story["error"],
+            settings,
+            story["method"],
+            story["backend"],
+            story["steps"],
+            story["seconds"],
+        )
+    except (KeyError, TypeError) as error:
+        raise FILE.damaged(path, f"it lacks {error}") from error
+
+
+def _shape(told: dict[str, Any]) -> NetworkSettings:
+    return NetworkSettings(**{**told, "hidden": tuple(told["hidden"])})
+
+
+def _problem(path: str | Path, problem: Problem | None, story: dict[str, Any]) -> Problem:
+    """The problem that was passed, if it fits, or the one that the file tells of."""
+    if problem is None:
+        if story["problem"] is None:
+            raise ValueError(
+                f"problem must be given: {path} holds no code, and so no equation of {story['fields']} on "
+                f"{story['domain']}. Try Solution.load(path, problem=pinn.pde(...)) as it was solved."
+            )
+        told = dict(story["problem"])
+        make = RECIPES[told.pop("name")]
+        return make(**{name: tuple(one) if isinstance(one, list) else one for name, one in told.items()})
+    ranges = {name: list(span) for name, span in problem.domain.ranges.items()}
+    if list(problem.fields) != story["fields"] or ranges != story["domain"]:
+        must = f"have the fields {story['fields']} and the domain {story['domain']} of the file"
+        came = f"{list(problem.fields)} on {ranges}"
+        raise ValueError(checks.message(must, "problem", came, "Pass the problem that was solved."))
+    return problem

@@ -1,0 +1,112 @@
+"""How fast an equation's solution can change: read off its linearization."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import jacrev, vmap
+
+from funcsci import random
+from funcsci.pinn.equations import Equations
+from funcsci.pinn.field import Request
+from funcsci.random import Key
+
+PROBED = 16
+"""Points at which equations are asked whether they are affine."""
+SAME = 1e-9
+"""The difference of slopes, as a share of them, that counts as none."""
+
+
+class Timescales(NamedTuple):
+    """Of an ordinary differential equation at its start.
+
+    Attributes:
+        rate: the geometric mean of its rates, per unit of the coordinate.
+        decay: the fastest exponential decay, per unit of the coordinate.
+    """
+
+    rate: float
+    decay: float
+
+
+def slopes(equations: Equations, values: dict[Request, Tensor], x: Tensor) -> Tensor:
+    """The derivatives of each equation by each request, shape `(equations, requests)`, at a point."""
+    stacked = torch.stack([values[request] for request in equations.requests])
+
+    def residuals(stacked: Tensor) -> Tensor:
+        return equations.residuals(dict(zip(equations.requests, stacked.unbind(), strict=True)), x)
+
+    found: Tensor = jacrev(residuals)(stacked)
+    return found
+
+
+def affine(equations: Equations, key: Key) -> bool:
+    """Whether equations are affine in the fields, as far as two random states at some points can tell."""
+    domain = equations.domain
+    states = random.normal(key, (2, len(equations.requests)), dtype=torch.float64).cpu()
+    points = domain.unscaled(random.uniform(key, (PROBED, domain.dimensions), dtype=torch.float64).cpu())
+
+    def at(state: Tensor) -> Tensor:
+        values = dict(zip(equations.requests, state, strict=True))
+        return vmap(lambda x: slopes(equations, values, x))(points)
+
+    here, there = map(at, states)
+    return bool((here - there).abs().max() <= SAME * here.abs().max())
+
+
+def scales(equations: Equations, at_points: Sequence[Tensor]) -> tuple[float, ...]:
+    r"""For each equation the size of its largest term for a solution of size one that is smooth.
+
+    $\max_j |\partial F / \partial d_j| \prod_i L_i^{-\alpha_i}$ for derivatives $d_j$ of orders $\alpha$.
+
+    Args:
+        equations: the equations $F$.
+        at_points: their slopes at some points.
+    """
+    lengths = equations.domain.lengths
+    sizes = torch.tensor(
+        [
+            max(math.prod(1 / lengths[place] for place in term) for term in request.operator)
+            for request in equations.requests
+        ],
+        dtype=torch.float64,
+    )
+    typical = torch.stack([slope.double().cpu() for slope in at_points]).square().mean(0).sqrt()
+    found = (typical * sizes).max(1).values.tolist()
+    return tuple(scale if math.isfinite(scale) and scale > 0 else 1.0 for scale in found)
+
+
+def timescales(equations: Equations, slope: Tensor) -> Timescales:
+    r"""The rates of a system of ordinary differential equations, from its slopes at the start.
+
+    With $F \approx \sum_k A_k u^{(k)}$ they are the sizes of the roots of $\det \sum_k A_k \lambda^k$, the
+    eigenvalues of its companion matrix. Where the system cannot be solved for its highest derivatives,
+    the rate is one over the interval.
+    """
+    (length,) = equations.domain.lengths
+    (name,) = equations.domain.names
+    still = Timescales(1 / length, 0.0)
+    orders = {field: equations.order(field, name) for field in equations.fields}
+    states = [(field, order) for field, most in orders.items() for order in range(most)]
+    if not states or len(slope) != len(orders) or not bool(torch.isfinite(slope).all()):
+        return still
+    matrices = {(request.field, len(request.operator[0])): column for request, column in
+                zip(equations.requests, slope.double().cpu().numpy().T, strict=True)}  # fmt: skip
+    nothing = np.zeros(len(slope))
+    highest = np.stack([matrices.get((field, most), nothing) for field, most in orders.items()], 1)
+    if min(orders.values()) == 0 or np.linalg.cond(highest) > 1e10:
+        return still
+    lower = np.stack([matrices.get(state, nothing) for state in states], 1)
+    solved = -np.linalg.solve(highest, lower)
+    companion = np.zeros((len(states), len(states)))
+    for row, (field, order) in enumerate(states):
+        if order + 1 < orders[field]:
+            companion[row, states.index((field, order + 1))] = 1.0
+        else:
+            companion[row] = solved[list(orders).index(field)]
+    roots = np.linalg.eigvals(companion)
+    mean = float(np.prod(np.abs(roots)) ** (1 / len(roots)))
+    return Timescales(max(mean, 1 / length), float(max(0.0, (-roots.real).max())))

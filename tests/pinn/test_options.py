@@ -1,0 +1,101 @@
+"""Options of a solve: what is none of them is refused, with the nearest one."""
+
+import re
+
+import pytest
+import torch
+
+from funcsci import pinn
+from funcsci.pinn import Solution
+
+
+def decay(**options) -> Solution:
+    return pinn.solve_ode(lambda u: u.t + u, (0.0, 1.0), 1.0, progress=False, **options)
+
+
+def refused(kind: type[Exception], story: str, call) -> None:
+    """The call raises, and its message has these words in order."""
+    with pytest.raises(kind, match=re.compile(story, re.DOTALL)):
+        call()
+
+
+OPTIONS = {
+    "method": (
+        ValueError,
+        "method must be one of .*'adam'.*Got method='adm'. Did you mean 'adam'",
+        {"method": "adm"},
+    ),
+    "methods": (ValueError, "method must be one of .*Got method='sgd'", {"method": ["adam", "sgd"]}),
+    "no method": (ValueError, "method must name a method", {"method": ()}),
+    "kind of method": (TypeError, "method must be a name, or several", {"method": 3}),
+    "steps": (ValueError, "steps must be at least 0", {"steps": -1}),
+    "kind of steps": (TypeError, "steps must be an integer", {"steps": 2.5}),
+    "number of steps": (
+        ValueError,
+        "steps must be one number, or one for each of 2",
+        {"method": ["adam", "lbfgs"], "steps": [1]},
+    ),
+    "hidden": (ValueError, "hidden must hold positive widths", {"hidden": (32, 0)}),
+    "kind of hidden": (TypeError, "hidden must be a sequence of widths", {"hidden": 32}),
+    "activation": (ValueError, "activation must be one of .*Did you mean 'tanh'", {"activation": "tanhh"}),
+    "frequencies": (ValueError, "fourier_features must be at least 0", {"fourier_features": -1}),
+    "frequencies of a sine network": (
+        ValueError,
+        "fourier_features must be 0 for a sine network",
+        {"activation": "siren", "fourier_features": 2},
+    ),
+    "scale": (ValueError, "fourier_scale must be positive", {"fourier_scale": 0.0}),
+    "harmonics": (ValueError, "harmonics must be at least 1", {"harmonics": 0}),
+    "points": (ValueError, "points must be at least 1", {"points": 0}),
+    "sampling": (
+        ValueError,
+        "sampling must be one of .*'sobol'.*Got sampling='sobl'. Did you mean 'sobol'",
+        {"sampling": "sobl"},
+    ),
+    "tol": (ValueError, "tol must be positive", {"tol": 0.0}),
+    "derivatives": (ValueError, "derivatives must be one of 'taylor', 'nested'", {"derivatives": "finite"}),
+    "slabs": (ValueError, "slabs must be at least 1", {"slabs": 0}),
+    "stages": (ValueError, "stages must be at least 1", {"stages": 0}),
+    "causal": (ValueError, "causal must not be negative", {"causal": -1.0}),
+    "causal method": (
+        ValueError,
+        "causal must be 0 for other methods than adam, soap",
+        {"causal": 1.0, "method": "lbfgs"},
+    ),
+    "start": (TypeError, "start must be a Solution", {"start": 3}),
+    "seed": (TypeError, "seed must be an integer", {"seed": 0.5}),
+    "dtype": (ValueError, "dtype must be torch.float32 or torch.float64", {"dtype": torch.float16}),
+    "device": (ValueError, "device must name a device", {"device": "abacus"}),
+    "backend": (ValueError, "backend must be one of", {"backend": "jit"}),
+}
+
+
+@pytest.mark.wrong_types
+@pytest.mark.parametrize("name", OPTIONS)
+def test_options_that_are_none_are_refused(name: str) -> None:
+    kind, story, options = OPTIONS[name]
+    refused(kind, story, lambda: decay(**options))
+
+
+@pytest.mark.wrong_types
+def test_what_is_no_problem_is_refused() -> None:
+    refused(
+        TypeError, r"problem must be a Problem\. Got .*Make one by pinn\.ode", lambda: pinn.solve("u.t + u")
+    )
+
+
+def test_slabs_need_a_start() -> None:
+    problem = pinn.ode(lambda u: u.xx, (0.0, 1.0), coordinate="x", conditions=[pinn.dirichlet("x", 0.0)])
+    story = "slabs must be 1 for a problem without built-in initial conditions"
+    refused(ValueError, story, lambda: pinn.solve(problem, slabs=2, progress=False))
+
+
+def test_a_start_must_be_of_the_same_fields_and_one_network() -> None:
+    one, several = decay(), decay(slabs=2)
+    other = pinn.ode(lambda v: v.t + v, (0.0, 1.0), 1.0)
+    refused(
+        ValueError,
+        "start must be of the same fields and coordinates",
+        lambda: pinn.solve(other, start=one, progress=False),
+    )
+    refused(ValueError, "start must be one network", lambda: decay(start=several))
