@@ -16,7 +16,7 @@ from funcsci.tree import Scalar
 ScalarField: TypeAlias = Callable[[Tensor], Scalar]
 """A function of a point, shape `(dimensions,)`, with one value, shape ()."""
 
-RESERVED = ("d", "laplacian", "value")
+RESERVED = ("laplacian", "value")
 """Names of a field's own, which a coordinate cannot have."""
 
 

@@ -60,28 +60,10 @@ class Field:
             raise AttributeError(self._refusal(name))
         return self._derivative(*name)
 
-    def d(self, *by: str | int) -> Tensor:
-        """A derivative by coordinates of any name: `u.d("theta")`, `u.d("theta", 2)`, `u.d("r", "theta", 2)`.
-
-        Args:
-            *by: names of coordinates, each followed by its order where that is not 1.
-
-        Returns:
-            The derivative, shape ().
-
-        Raises:
-            ValueError: if there is no such coordinate, or the order is not one from 1 to 4.
-        """
-        names: list[str] = []
-        for item in by:
-            if isinstance(item, str):
-                names.append(item)
-            elif names and isinstance(item, int) and 1 <= item <= MOST:
-                names += [names[-1]] * (item - 1)
-            else:
-                must = f"name a coordinate, then its order from 1 to {MOST}"
-                raise ValueError(checks.message(must, f"{self._name}.d", by, 'Try u.d("x", 2).'))
-        return self._derivative(*names)
+    @property
+    def d(self) -> "ByName":
+        """Derivatives by names: `u.d("theta")`, `u.d("theta", 2)`, `u.d("r", "theta", 2)`."""
+        return ByName(self._name, self._coordinates, self._look_up)
 
     def laplacian(self, *names: str) -> Tensor:
         r"""The Laplacian $\sum_i \partial^2 u / \partial x_i^2$, computed as one sum.
@@ -133,6 +115,44 @@ class Field:
 
     def __repr__(self) -> str:
         return f"Field({self._name!r}, coordinates={self._coordinates})"
+
+
+class ByName(Field):
+    """What `u.d` is: called, a derivative by names; where a coordinate is called d, also that by it."""
+
+    @property
+    def value(self) -> Tensor:
+        """The derivative by the coordinate d, shape ()."""
+        return self._derivative("d")
+
+    def __getattr__(self, name: str) -> Tensor:
+        """There is nothing more: derivatives of a derivative are named at once."""
+        if not name.startswith("_"):
+            raise AttributeError(f"{self._name}.d.{name} must be one name. Try {self._name}.d{name}.")
+        raise AttributeError(name)
+
+    def __call__(self, *by: str | int) -> Tensor:
+        """The derivative by these coordinates.
+
+        Args:
+            *by: names of coordinates, each followed by its order where that is not 1.
+
+        Returns:
+            The derivative, shape ().
+
+        Raises:
+            ValueError: if there is no such coordinate, or the order is not one from 1 to 4.
+        """
+        names: list[str] = []
+        for item in by:
+            if isinstance(item, str):
+                names.append(item)
+            elif names and isinstance(item, int) and 1 <= item <= MOST:
+                names += [names[-1]] * (item - 1)
+            else:
+                must = f"name a coordinate, then its order from 1 to {MOST}"
+                raise ValueError(checks.message(must, f"{self._name}.d", by, 'Try u.d("x", 2).'))
+        return self._derivative(*names)
 
 
 def _value(item: Any) -> Any:

@@ -174,7 +174,7 @@ def test_layer_norm_is_that_of_its_formula() -> None:
 
     def formula(x: Tensor) -> Tensor:
         off = curved(x) - curved(x).mean()
-        return off / torch.sqrt((off**2).mean() + 1e-5) * x.new_tensor([1.0, 2.0, 3.0]) + 1
+        return off / torch.sqrt((off**2).mean() + 1e-5) * torch.tensor([1.0, 2.0, 3.0]) + 1
 
     def built_in(x: Tensor) -> Tensor:
         return F.layer_norm(curved(x), (3,), torch.tensor([1.0, 2.0, 3.0]), torch.ones(3))

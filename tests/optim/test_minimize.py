@@ -16,8 +16,10 @@ from funcsci import random, tree
 from funcsci.compile import compilations
 from funcsci.optim import minimize
 from funcsci.optim.minimize import METHODS
-from funcsci.pinn.problem import Oscillator, closed_form, equation
-from funcsci.pinn.trial import hard
+from funcsci.pinn import oscillator
+from funcsci.pinn.network import NetworkSettings
+from funcsci.pinn.settings import Settings
+from funcsci.pinn.task import make_task
 
 KEY = random.key(43)
 START = (-1.2, 1.0)
@@ -356,19 +358,14 @@ def test_progress_shows_the_value(monkeypatch):
 def test_self_scaled_broyden_solves_the_oscillator_to_ten_digits(seed):
     """u'' + u = 0 on a whole period, net 1-20-20-1, tracing included: relative error 1e-9 within 12 s."""
     start = time.perf_counter()
-    problem = Oscillator(omega=1.0, damping=0.0, u0=1.0, du0=0.0, t_span=(0.0, 2 * math.pi))
-    trial = hard(problem, (20, 20))
-    points = torch.linspace(0, 2 * math.pi, 100)
-
-    def loss(params, points):
-        return vmap(lambda t: equation(problem, trial, params, t))(points).square().mean()
-
-    params = trial.init(random.key(seed), dtype=torch.float64)
-    found = minimize(loss, params, points, method="ssbroyden", value_target=2e-18)
+    task = make_task(oscillator(), Settings(random.key(seed)), NetworkSettings((20, 20)))
+    points = tuple(points for _, points in task.training(100, random.key(0), "grid"))
+    params = task.trial.init(random.key(seed), dtype=torch.float64)
+    found = minimize(task.loss, params, points, method="ssbroyden", value_target=2e-18)
     seconds = time.perf_counter() - start
     times = torch.linspace(0, 2 * math.pi, 1_001)
-    exact = closed_form(problem, times)
-    error = vmap(lambda t: trial.apply(found.params, t))(times) - exact
+    exact = torch.cos(times)
+    error = vmap(lambda t: task.trial.apply(found.params, t[None])[0])(times) - exact
     assert found.status.converged
     assert float(torch.linalg.vector_norm(error) / torch.linalg.vector_norm(exact)) <= 1e-9
     assert seconds <= 12

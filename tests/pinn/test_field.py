@@ -122,3 +122,17 @@ def test_can_be_copied_and_read() -> None:
     u = holding(2.0)
     assert repr(u) == "Field('u', coordinates=('x', 't', 'theta'))"
     assert float(copy.copy(u).value) == 2.0 and not hasattr(u, "__array__")
+
+
+def test_a_coordinate_may_be_called_d() -> None:
+    asked: list[Request] = []
+
+    def look_up(request: Request) -> torch.Tensor:
+        asked.append(request)
+        return torch.tensor(2.0)
+
+    u = Field("u", ("c", "d"), look_up)
+    assert float(u.d + u.dd * u.cd + u.d("d", 3)) == 8.0
+    assert {request.operator for request in asked} == {((1,),), ((1, 1),), ((0, 1),), ((1, 1, 1),)}
+    with pytest.raises(AttributeError, match=r"u.d.c must be one name. Try u.dc"):
+        _ = u.d.c
