@@ -91,7 +91,8 @@ def oscillator_ways() -> dict[str, Way]:
     copy_weights(state.params, network)
     eager = make_step(network, torch.optim.Adam(network.parameters(), lr=RATE))
     points = training[0].x
-    ways["nn.Module, eager"] = lambda count: [eager(points) for _ in range(count)]
+    own = points.clone()  # nn.Module's step makes its points require a gradient
+    ways["nn.Module, eager"] = lambda count: [eager(own) for _ in range(count)]
     return ways
 
 

@@ -1,6 +1,6 @@
 """What is asked of a trial function at points: its equations, and the conditions that are not built in."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,14 +40,12 @@ class Requirement:
         evaluate: `evaluate(values, x, target)`, the numbers at one point, shape `(count,)`, in the units
             of the fields.
         count: how many.
-        kind: what is equal for requirements of one `evaluate`, whose points can be put together.
     """
 
     name: str
     requests: tuple[Request, ...]
     evaluate: Callable[[Values, Tensor, Tensor], Tensor]
     count: int
-    kind: Hashable = None
 
 
 def of_equations(equations: Equations, scales: Sequence[float]) -> Requirement:
@@ -70,7 +68,7 @@ def of_terms(
         total = sum((factor * values[request] for (factor, _), request in pairs), -target)
         return (total / scale)[None]
 
-    return Requirement(name, tuple(requests), evaluate, 1, (tuple(requests), tuple(terms), scale))
+    return Requirement(name, tuple(requests), evaluate, 1)
 
 
 class Differentiated(NamedTuple):
@@ -134,3 +132,33 @@ def residual_at_point(
 def all_residuals(residual: Callable[[Params, Points], Tensor], params: Params, points: Points) -> Tensor:
     """The numbers at all points, shape `(n, count)`."""
     return vmap(lambda point: residual(params, point))(points)
+
+
+def residuals_together(
+    requirements: Sequence[Requirement],
+    apply: Callable[[Tensor], Tensor],
+    fields: tuple[str, ...],
+    derivatives: str,
+    sets: Sequence[Points],
+) -> Float[Tensor, "numbers"]:
+    """All numbers of several requirements, with one pass through the network for all of their points.
+
+    Args:
+        requirements: what is asked.
+        apply: the trial function of a point, shape `(fields,)`.
+        fields: their names.
+        derivatives: `"taylor"` or `"nested"`.
+        sets: the points of each requirement.
+    """
+    requests = tuple(dict.fromkeys(request for one in requirements for request in one.requests))
+    differentiated = Differentiated(fields, requests, derivatives)
+    x = torch.cat([points.x for points in sets])
+    values = vmap(lambda x: differentiated.values(apply, x))(x)
+    lengths = [len(points.x) for points in sets]
+    parts = {request: torch.split(value, lengths) for request, value in values.items()}
+    found = []
+    for place, (one, points) in enumerate(zip(requirements, sets, strict=True)):
+        own = {request: parts[request][place] for request in one.requests}
+        numbers = vmap(one.evaluate)(own, points.x, points.target)  # (n, count)
+        found.append((torch.sqrt(points.weight)[:, None] * numbers).reshape(-1))
+    return torch.cat(found)

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from funcsci.pinn.requirements import (
     of_equations,
     of_terms,
     residual_at_point,
+    residuals_together,
 )
 from funcsci.pinn.settings import Settings
 from funcsci.pinn.timescales import Timescales, affine, scales, slopes, timescales
@@ -95,14 +96,13 @@ class Task(NamedTuple):
 
     def loss(self, params: Params, training: tuple[Points, ...]) -> Scalar:
         """The weighted sum of squares of all requirements at their points, shape ()."""
-        alike: dict[Hashable, list[tuple[Requirement, Points]]] = {}
-        for one, points in zip(self.requirements, training, strict=True):
-            alike.setdefault(one.kind, []).append((one, points))
-        parts = []
-        for same in alike.values():  # values at several edges, in one pass through the network
-            points = Points(*map(torch.cat, zip(*(points for _, points in same), strict=True)))
-            parts.append(all_residuals(self.residual(same[0][0]), params, points).square().sum())
-        return torch.stack(parts).sum()
+        (equations, *conditions), (inside, *others) = self.requirements, training
+        total: Scalar = all_residuals(self.residual(equations), params, inside).square().sum()
+        if conditions:
+            apply, mode = partial(self.trial.apply, params), self.settings.derivatives
+            missed = residuals_together(conditions, apply, self.problem.fields, mode, others)
+            total = total + missed.square().sum()
+        return total
 
     @property
     def fixed(self) -> tuple[bool, ...]:

@@ -166,3 +166,13 @@ def test_adam_step_follows_a_schedule_without_compiling_again() -> None:
             progress, metrics = program(progress, points)
             losses.append(float(metrics["loss"]))
     assert len(made) == 1 and losses[-1] < losses[0] and math.isfinite(losses[-1])
+
+
+@pytest.mark.parametrize("name", ["soft oscillator", "soft burgers"])
+def test_the_loss_is_the_sum_of_the_squares_of_every_requirement(name: str) -> None:
+    task = TASKS[name]("taylor")
+    params, points = parts(task)
+    apart = residuals(task).function(params, points)
+    assert len(apart) == len(task.requirements) > 1
+    total = torch.stack([one.square().sum() for one in apart]).sum()
+    torch.testing.assert_close(task.loss(params, points), total, rtol=1e-12, atol=0)
