@@ -98,8 +98,9 @@ def solve_oscillator(
     checks.one_of(METHODS, method=method)
     checks.floating(dtype=dtype)
     adam = method == "adam"
-    problem = oscillator(omega, damping, u0, du0, t_span, soft=adam)
+    check_numbers(omega, damping, u0, du0, t_span)
     check_precision(dtype, omega=omega, damping=damping, u0=u0, du0=du0, t_span=t_span)
+    problem = oscillator(omega, damping, u0, du0, t_span, soft=adam)
     if hidden is not None:
         checks.widths(hidden=hidden)
     elif adam:
@@ -148,9 +149,7 @@ def oscillator(
         ValueError: if a value is nan or infinite, `omega` or `damping` is negative, or `t_span`
             is empty or reversed.
     """
-    checks.non_negative(omega=omega, damping=damping)
-    checks.finite(u0=u0, du0=du0)
-    checks.interval(t_span=t_span)
+    check_numbers(omega, damping, u0, du0, t_span)
     numbers = {"omega": float(omega), "damping": float(damping), "u0": float(u0), "du0": float(du0)}
     span = (float(t_span[0]), float(t_span[1]))
     weight = 1.0 if soft else None
@@ -169,6 +168,19 @@ def oscillator(
 
 
 RECIPES["oscillator"] = oscillator
+
+
+def check_numbers(omega: float, damping: float, u0: float, du0: float, t_span: tuple[float, float]) -> None:
+    """The numbers are those of an oscillator.
+
+    Raises:
+        TypeError: if a value is not a number, or `t_span` not a pair.
+        ValueError: if a value is nan or infinite, `omega` or `damping` is negative, or `t_span`
+            is empty or reversed.
+    """
+    checks.non_negative(omega=omega, damping=damping)
+    checks.finite(u0=u0, du0=du0)
+    checks.interval(t_span=t_span)
 
 
 def check_precision(dtype: torch.dtype, *, t_span: tuple[float, float], **numbers: float) -> None:

@@ -82,7 +82,7 @@ def network(case: dict[str, Any]) -> tuple[Callable[[Tensor], Tensor], tuple[Ope
 
 
 @given(cases())
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_taylor_equals_nested_for_random_networks(case: dict[str, Any]) -> None:
     function, operators, x = network(case)
     found, wanted = (partials(function, operators, derivatives=mode) for mode in MODES)
@@ -92,7 +92,7 @@ def test_taylor_equals_nested_for_random_networks(case: dict[str, Any]) -> None:
 
 
 @given(cases())
-@settings(max_examples=5)
+@settings(max_examples=3)
 def test_a_program_equals_both(case: dict[str, Any]) -> None:
     function, operators, x = network(case)
     taylor, nested = (jit(partials(function, operators, derivatives=mode), backend="trace") for mode in MODES)

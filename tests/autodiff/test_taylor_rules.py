@@ -132,7 +132,6 @@ FUNCTIONS |= {
     "inner gradient of softmax": lambda x: grad(lambda z: torch.softmax(curved(z), 0)[0])(x),
     "inner gradient of a choice": lambda x: grad(lambda z: torch.where(z > 0, z**3, curved(z)).sum())(x),
     "inner gradient of cat": lambda x: grad(lambda z: (torch.cat([curved(z), z]) ** 3).sum())(x),
-    "inner Taylor mode": lambda x: partials(lambda z: torch.tanh(W @ curved(z)), (((0,), (1, 1)),))(x)[0],
 }
 FUNCTIONS |= {
     f"inner gradient of {name}": inner_gradient(name)
