@@ -102,12 +102,21 @@ PROGRAMS = {
     for task in (TASKS if name == "residuals" else ("soft oscillator", "burgers"))
 }
 
-BACKENDS = ["trace", pytest.param("compile", marks=pytest.mark.slow)]
+COMPILED = (
+    "adam step of soft oscillator",
+    "residuals of soft burgers",
+    "residuals of system",
+    "jacobian of burgers",
+)
+backends = pytest.mark.parametrize(
+    ("name", "backend"),
+    [(name, "trace") for name in PROGRAMS]
+    + [pytest.param(name, "compile", marks=pytest.mark.slow) for name in COMPILED],
+)
 everything = pytest.mark.parametrize("name", PROGRAMS)
 
 
-@everything
-@pytest.mark.parametrize("backend", BACKENDS)
+@backends
 def test_compiled_equals_eager(name: str, backend: str) -> None:
     function, arguments = PROGRAMS[name]()
     expected, found = function(*arguments), jit(function, backend=backend)(*arguments)
@@ -115,8 +124,7 @@ def test_compiled_equals_eager(name: str, backend: str) -> None:
     assert tree.allclose(found, expected, rtol=1e-9, atol=1e-11)
 
 
-@everything
-@pytest.mark.parametrize("backend", BACKENDS)
+@backends
 def test_later_calls_compile_nothing_and_inputs_stay(name: str, backend: str) -> None:
     function, arguments = PROGRAMS[name]()
     before = tree.map(torch.clone, arguments)
