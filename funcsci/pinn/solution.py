@@ -242,9 +242,8 @@ class Solution:
             figure_path(path=path)
         checks.integer(slices=slices, least=0)
         exact = None if reference is None and self.problem.reference is None else self._reference(reference)
-        judged = f"relative residual {self.error:.1e}"
-        if self.problem.reference is not None:
-            judged = f"relative L2 error {self.relative_l2:.1e}"
+        known = self.problem.reference is not None
+        judged = f"relative {f'L2 error {self.relative_l2:.1e}' if known else f'residual {self.error:.1e}'}"
         drawn = Drawn(
             self.problem,
             self.history,
