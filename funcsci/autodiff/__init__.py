@@ -4,6 +4,8 @@ This room turns functions into their derivatives and knows nothing of networks o
 is differentiated, and at which points, is decided on the floors above.
 """
 
+from funcsci.autodiff.custom import custom_function as custom_function
+from funcsci.autodiff.custom import x_sin_x as x_sin_x
 from funcsci.autodiff.directions import Operator as Operator
 from funcsci.autodiff.nested import derivative as derivative
 from funcsci.autodiff.nested import divergence as divergence

@@ -21,6 +21,7 @@ from torch import Tensor, fx
 
 from funcsci import checks
 from funcsci.compile.clean import clean, specialize
+from funcsci.compile.pooling import without_scatter
 
 aten = torch.ops.aten
 
@@ -47,7 +48,9 @@ def _compiled(module: fx.GraphModule, examples: list[Tensor]) -> Program:
             options |= {"cpp_wrapper": True, "realize_opcount_threshold": REALIZED_OPERATIONS}
     if hasattr(torch.compiler, "skip_all_guards_unsafe"):  # safe here: jit has checked the call itself
         options["guard_filter_fn"] = torch.compiler.skip_all_guards_unsafe
-    program = torch.compile(_without_factors(module), fullgraph=True, dynamic=False, options=options)
+    program = torch.compile(
+        without_scatter(_without_factors(module)), fullgraph=True, dynamic=False, options=options
+    )
     # The first call decides what is compiled. Arguments that are one tensor would be taken for one in every
     # later call too, so it gets tensors that share nothing.
     program(*map(_apart, examples))

@@ -5,12 +5,15 @@ sees through nested transforms and any Python. The graph is functional: in-place
 function on its own tensors, or of autograd's formulas, are rewritten to pure ones.
 """
 
+import contextlib
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch._C._functorch import TransformType
+from torch._functorch.autograd_function import custom_function_call
 from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
@@ -43,7 +46,7 @@ def trace(
         TypeError: if the function's path, or the shape of a tensor, depends on values in a tensor.
     """
     try:
-        with _RefuseWrites(examples, names), _RefuseReads():
+        with _RefuseWrites(examples, names), _RefuseReads(), _custom_functions():
             module = make_fx(functionalize(function, remove="mutations"))(*examples)
     except RuntimeError as error:
         if "data-dependent" in str(error) or "tracing tensor" in str(error):
@@ -55,6 +58,21 @@ def trace(
     _fill_in_numbers(module)
     _make_new_views(module)
     return module
+
+
+@contextlib.contextmanager
+def _custom_functions() -> Iterator[None]:
+    """Let `functionalize` pass an `autograd.Function`, for which torch has no rule.
+
+    `grad`, `vmap` and `jvp` stand inside and have used its rules; below them it is its forward alone.
+    """
+    table = custom_function_call.functorch_table
+    refusal = table[TransformType.Functionalize]
+    table[TransformType.Functionalize] = lambda interpreter, function, *inputs: function.forward(*inputs)
+    try:
+        yield
+    finally:
+        table[TransformType.Functionalize] = refusal
 
 
 def _fill_in_numbers(module: fx.GraphModule) -> None:

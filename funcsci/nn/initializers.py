@@ -49,6 +49,19 @@ GAINS = {
 }
 
 
+def check_initializers(**values: Initializer | None) -> None:
+    """Each value is an initializer or None.
+
+    Raises:
+        TypeError: if one is not a function.
+    """
+    for name, value in values.items():
+        if value is not None and not callable(value):
+            raise TypeError(
+                checks.message("be an initializer", name, value, f"Try {name}=nn.initializers.constant(0.1).")
+            )
+
+
 def fans(shape: Sequence[int]) -> tuple[int, int]:
     """How many inputs each output has, and how many outputs each input reaches.
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from funcsci import checks, random
 from funcsci.nn import activations, initializers
-from funcsci.nn.initializers import Initializer
+from funcsci.nn.initializers import Initializer, check_initializers
 from funcsci.nn.model import Model, Params, check_length, placed
 from funcsci.random import Key
 
@@ -54,7 +54,7 @@ def linear(
     Differs from: `torch.nn.Linear` in the random numbers, not in their distribution.
     """
     checks.integer(least=1, in_features=in_features, out_features=out_features)
-    _check_initializers(weight_init=weight_init, bias_init=bias_init)
+    check_initializers(weight_init=weight_init, bias_init=bias_init)
     draw_weight = weight_init or initializers.fan_in_uniform()
     draw_bias = bias_init or initializers.fan_in_uniform(fan_in=in_features)
 
@@ -156,11 +156,3 @@ def check_features(expected: int, x: Tensor) -> None:
             f"x must have {expected} features in its last dimension. Got x of shape {tuple(x.shape)}. "
             f"Pass x of shape (..., {expected}), or make the layer for another number of features."
         )
-
-
-def _check_initializers(**values: Initializer | None) -> None:
-    for name, value in values.items():
-        if value is not None and not callable(value):
-            raise TypeError(
-                checks.message("be an initializer", name, value, f"Try {name}=nn.initializers.constant(0.1).")
-            )
