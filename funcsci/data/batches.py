@@ -5,18 +5,19 @@ batch it would have had. A last batch that is short is filled up, and a mask tel
 batch then has one shape, and a compiled step is compiled once.
 """
 
+import functools
 import itertools
-import numbers
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from funcsci import checks, random, tree
+from funcsci.data.datasets import Dataset, samples
+from funcsci.data.workers import fetched
 from funcsci.random import Key
 from funcsci.tree import PyTree
 
@@ -47,6 +48,11 @@ class Batches(NamedTuple):
     masked: bool
 
 
+Indices: TypeAlias = Int64[Tensor, "samples"]
+Draw: TypeAlias = Callable[[Iterator[Indices]], Iterator[PyTree]]
+"""Yields the batch for each of the indices, in their order; it may read ahead in them."""
+
+
 def batches(
     data: Any,
     *,
@@ -54,6 +60,7 @@ def batches(
     key: Key | None = None,
     shuffle: bool = True,
     drop_last: bool = False,
+    workers: int = 0,
     device: str | torch.device | None = None,
 ) -> Batches:
     """Batches of one shape, in an order that the key decides.
@@ -62,22 +69,27 @@ def batches(
         data: one of
 
             - a pytree of tensors with the samples along their first dimension, kept where they are;
-            - a map-style dataset, `data[i]` and `len(data)`, as `torch.utils.data.Dataset`;
+            - a map-style dataset, `data[i]` and `len(data)`: a `Dataset`, torch's ones too, or
+              `memory_mapped` files;
             - a `torch.utils.data.DataLoader`, which makes its own batches, again in each epoch;
             - an iterator that yields batches of one shape, until it ends.
         batch_size: samples in a batch. None: all of them. Loaders and iterators have their own.
         key: decides the order; None is `random.key(0)`.
         shuffle: whether each epoch has a new random order, or always the data's own.
         drop_last: whether to leave out a short last batch instead of masking it.
+        workers: how many processes fetch the batches of a dataset, ahead of their use; 0: this one does. The
+            batches are the same. A dataset that draws random numbers should draw them from its index.
         device: where the batches go. None: where the data are.
 
     Returns:
         A supply of batches.
 
     Raises:
-        TypeError: if `data` is none of these.
-        ValueError: if the tensors differ in their first dimension or are empty, if `batch_size` does not
-            fit, or (when iterating) if a batch has another shape than the first.
+        TypeError: if `data` is none of these, or (when iterating) a sample is no pytree of tensors, arrays
+            and numbers.
+        ValueError: if the tensors differ in their first dimension or are empty, if `batch_size` or `workers`
+            does not fit, or (when iterating) if a sample or batch has another shape than the first.
+        RuntimeError: (when iterating) if a dataset fails on a sample, which the message names.
 
     Example:
         >>> import torch
@@ -87,22 +99,29 @@ def batches(
         tensor([2, 3]) tensor([True, True])
         tensor([4, 0]) tensor([ True, False])
 
+    The order of an epoch is in memory: 8 bytes a sample, and 50 to 130 while it is shuffled, which for ten
+    million samples is half a gigabyte and takes some seconds.
+
     Differs from `torch.utils.data.DataLoader`: the order comes from a key and is known for every step, and a
     short batch is filled up and masked.
     """
     key = random.key(0) if key is None else key
+    checks.integer(least=0, workers=workers)
     if isinstance(data, DataLoader):
-        _refuse_size(batch_size, "DataLoader")
+        _refuse("a DataLoader, which makes its own batches", None, batch_size=batch_size)
+        _refuse("a DataLoader, which has its own num_workers", 0, workers=workers)
         return _from_loader(data, drop_last, device)
     if isinstance(data, Iterator):
-        _refuse_size(batch_size, "iterator")
+        _refuse("an iterator, which makes its own batches", None, batch_size=batch_size)
+        _refuse("an iterator, which cannot be shared", 0, workers=workers)
         return _from_iterator(data, device)
     if _is_tree(data):
-        length, take = _from_tensors(data, device)
+        _refuse("in memory already, as tensors are", 0, workers=workers)
+        length, draw = _from_tensors(data, device)
         key = key.to(tree.leaves(data)[0].device)
-    elif hasattr(data, "__getitem__") and isinstance(data, Sized) and not isinstance(data, str | Mapping):
-        length, take = _from_dataset(data, device)
+    elif isinstance(data, Dataset) and not isinstance(data, str | Mapping | IterableDataset):
         key = key.cpu()
+        length, draw = _from_dataset(data, workers, key, device)
     else:
         raise TypeError(
             "data must be a pytree of tensors, a dataset, a DataLoader or an iterator of batches. "
@@ -117,21 +136,15 @@ def batches(
         remedy = f"Try batch_size={length}."
         raise ValueError(checks.message(f"be at most the {length} samples", "batch_size", size, remedy))
     if size == length:
-        whole = Batch(take(torch.arange(length, device=key.device)), None)
+        whole = Batch(next(draw(iter([torch.arange(length, device=key.device)]))), None)
         return Batches(lambda step: itertools.repeat(whole), 1, False)
-    return _in_order(length, take, size, key, shuffle, drop_last, device)
+    return _in_order(length, draw, size, key, shuffle, drop_last, device)
 
 
 def _in_order(
-    length: int,
-    take: Callable[[Int64[Tensor, "samples"]], PyTree],
-    size: int,
-    key: Key,
-    shuffle: bool,
-    drop_last: bool,
-    device: Any,
+    length: int, draw: Draw, size: int, key: Key, shuffle: bool, drop_last: bool, device: Any
 ) -> Batches:
-    """Batches of some of `length` samples, which `take(indices)` fetches."""
+    """Batches of some of `length` samples."""
     masked = length % size > 0 and not drop_last
     per_epoch = length // size + masked
 
@@ -140,10 +153,10 @@ def _in_order(
             return random.permutation(random.fold_in(key, epoch), length)
         return torch.arange(length, device=key.device)
 
-    def counting(samples: int) -> Tensor:
-        return _placed(torch.arange(size, device=key.device) < samples, device)
+    def counting(count: int) -> Tensor:
+        return _placed(torch.arange(size, device=key.device) < count, device)
 
-    def start(step: int) -> Iterator[Batch]:
+    def plan(step: int) -> Iterator[tuple[Tensor, Tensor | None]]:
         full = counting(size) if masked else None
         for epoch in itertools.count(step // per_epoch):
             indices = order(epoch)
@@ -151,9 +164,15 @@ def _in_order(
                 chosen = indices[place * size : (place + 1) * size]
                 short = size - len(chosen)
                 if not short:
-                    yield Batch(take(chosen), full)
+                    yield chosen, full
                 else:
-                    yield Batch(take(torch.cat([chosen, indices[:short]])), counting(len(chosen)))
+                    yield torch.cat([chosen, indices[:short]]), counting(len(chosen))
+
+    def start(step: int) -> Iterator[Batch]:
+        masks, ahead = itertools.tee(plan(step))
+        found = draw(chosen for chosen, _ in ahead)
+        for (_, mask), data in zip(masks, found, strict=True):
+            yield Batch(data, mask)
 
     return Batches(start, per_epoch, masked)
 
@@ -168,43 +187,23 @@ def _is_tree(data: Any) -> bool:
     return bool(found) and all(isinstance(leaf, Tensor) for leaf in found)
 
 
-def _from_tensors(data: PyTree, device: Any) -> tuple[int, Callable[[Tensor], PyTree]]:
-    tree.check_tensors(data=data)
-    length = _samples("data", data)
+def _from_tensors(data: PyTree, device: Any) -> tuple[int, Draw]:
+    length = samples("data", data)
     leaves, structure = tree.flatten(data)
 
     def take(indices: Tensor) -> PyTree:
         return tree.unflatten(structure, [_placed(leaf.index_select(0, indices), device) for leaf in leaves])
 
-    return length, take
+    return length, functools.partial(map, take)
 
 
-def _samples(name: str, data: PyTree) -> int:
-    """The common first dimension."""
-    lengths = {leaf.shape[0] if leaf.dim() else None for leaf in tree.leaves(data)}
-    if len(lengths) != 1 or None in lengths:
-        raise ValueError(
-            f"{name} must have the same number of samples along the first dimension of all its tensors. "
-            f"Got shapes {[tuple(leaf.shape) for leaf in tree.leaves(data)]}. "
-            "Stack the samples, or pass iter(data) if these are batches."
-        )
-    return int(lengths.pop() or 0)
+def _from_dataset(data: Dataset, workers: int, key: Key, device: Any) -> tuple[int, Draw]:
+    def draw(plan: Iterator[Tensor]) -> Iterator[PyTree]:
+        lists = (indices.tolist() for indices in plan)
+        for batch in fetched(data, lists, workers=workers, key=key):
+            yield tree.map(lambda leaf: _placed(leaf, device), batch)
 
-
-def _from_dataset(data: Any, device: Any) -> tuple[int, Callable[[Tensor], PyTree]]:
-    def take(indices: Tensor) -> PyTree:
-        samples = [_as_tensors(data[index]) for index in indices.tolist()]
-        return tree.map(lambda leaf: _placed(leaf, device), tree.stack(samples))
-
-    return len(data), take
-
-
-def _as_tensors(sample: Any) -> PyTree:
-    """A dataset's item, whose labels may be Python numbers, as a tree of tensors."""
-    numeric = (numbers.Number, np.ndarray, np.generic)
-    made = tree.map(lambda leaf: torch.as_tensor(leaf) if isinstance(leaf, numeric) else leaf, sample)
-    tree.check_tensors(**{"data[i]": made})
-    return made
+    return len(data), draw
 
 
 def _from_loader(loader: "DataLoader[Any]", drop_last: bool, device: Any) -> Batches:
@@ -238,7 +237,7 @@ def _from_loader(loader: "DataLoader[Any]", drop_last: bool, device: Any) -> Bat
 
 
 def _filled(data: PyTree, size: int) -> Batch:
-    count = _samples("a batch", data)
+    count = samples("a batch", data)
     places = torch.arange(size)
 
     def fill(leaf: Tensor) -> Tensor:
@@ -273,8 +272,9 @@ def _alike(supply: Iterable[Batch]) -> Iterator[Batch]:
         yield batch
 
 
-def _refuse_size(batch_size: int | None, kind: str) -> None:
-    if batch_size is not None:
-        remedy = "Leave it out."
-        must = f"be None where data is a {kind}, which makes its own batches"
-        raise ValueError(checks.message(must, "batch_size", batch_size, remedy))
+def _refuse(kind: str, expected: object, **values: object) -> None:
+    for name, value in values.items():
+        if value != expected:
+            raise ValueError(
+                checks.message(f"be {expected} where data is {kind}", name, value, "Leave it out.")
+            )

@@ -43,6 +43,7 @@ def fit(
     batch_size: int | None = None,
     shuffle: bool = True,
     drop_last: bool = False,
+    workers: int = 0,
     evaluate: Callable[..., dict[str, Any]] | None = None,
     report_every: int = 100,
     callbacks: Sequence[Callback] = (),
@@ -78,6 +79,7 @@ def fit(
         shuffle: whether each epoch has an order of its own.
         drop_last: whether to leave out a short last batch. Otherwise it is filled up and masked, for
             which a loss that does not take `mask` must be the mean of its samples' losses.
+        workers: how many processes fetch the batches of a dataset; see `data.batches`.
         evaluate: `evaluate(params, *, state) -> {name: number}`, for each report; `state` may be missing.
         report_every: steps between two reports; the last step has one in any case.
         callbacks: functions of a `Report`; one that returns True ends the run.
@@ -121,7 +123,7 @@ def fit(
     run = Run(begin, watch)
     story = _restored(run, saving, key)
 
-    supply = _supply(data, run.now, batch_size, shuffle, drop_last)
+    supply = _supply(data, run.now, batch_size, shuffle, drop_last, workers)
     steps = _steps(steps, epochs, supply)
     if supply.masked and "mask" not in whole.takes:
         if not run.steps:
@@ -213,7 +215,9 @@ def _check_data(loss: Loss, data: Any) -> None:
         )
 
 
-def _supply(data: Any, now: TrainState, batch_size: int | None, shuffle: bool, drop_last: bool) -> Batches:
+def _supply(
+    data: Any, now: TrainState, batch_size: int | None, shuffle: bool, drop_last: bool, workers: int
+) -> Batches:
     """The batches, on the device of the parameters; endless empty ones where there are no data."""
     if data is None:
         return Batches(lambda step: itertools.repeat(Batch(None, None)), None, False)
@@ -223,6 +227,7 @@ def _supply(data: Any, now: TrainState, batch_size: int | None, shuffle: bool, d
         key=random.fold_in(now.key, DATA),
         shuffle=shuffle,
         drop_last=drop_last,
+        workers=workers,
         device=now.step.device,
     )
 

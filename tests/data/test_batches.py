@@ -126,6 +126,13 @@ class Stream(torch.utils.data.IterableDataset):
         return iter(torch.arange(float(self.length)))
 
 
+class Counted(Stream):
+    """A stream that knows its length is no map-style dataset all the same."""
+
+    def __len__(self) -> int:
+        return self.length
+
+
 @pytest.mark.parametrize(("length", "firsts"), [(4, [0.0, 2.0, 0.0, 2.0, 0.0]), (0, [])])
 def test_a_loader_of_a_stream_goes_round_until_it_is_empty(length, firsts):
     supply = batches(DataLoader(Stream(length), batch_size=2))
@@ -172,6 +179,11 @@ X = torch.ones(3)
             "data must be a pytree of tensors, a dataset, a DataLoader or an iter",
         ),
         (lambda: batches("abc"), TypeError, "Got a str."),
+        (
+            lambda: batches(Counted(3)),
+            TypeError,
+            "Got a Counted. Try torch.as_tensor for an array, iter(data)",
+        ),
         (lambda: batches({"x": X, "n": 1.0}), TypeError, "Got a dict."),
         (lambda: batches({"x": X, "y": X[1:]}), ValueError, "Got shapes [(3,), (2,)]. Stack the samples, or"),
         (lambda: batches(X[0]), ValueError, "Got shapes [()]."),
@@ -187,7 +199,7 @@ X = torch.ones(3)
             ValueError,
             "batch_size must be None where data is a DataLoader, which makes its own batches. Got",
         ),
-        (lambda: batches(iter([X]), batch_size=2), ValueError, "where data is a iterator"),
+        (lambda: batches(iter([X]), batch_size=2), ValueError, "where data is an iterator, which"),
         (
             lambda: take(batches(iter([X, X[1:]])), 2),
             ValueError,
@@ -195,9 +207,9 @@ X = torch.ones(3)
             "Got [(2,)] after [(3,)].",
         ),
         (
-            lambda: take(batches([{"x": "word"}] * 3, batch_size=2), 1),
+            lambda: take(batches([{"x": "word"}] * 3, batch_size=2, shuffle=False), 1),
             TypeError,
-            "data[i]['x'] is a str ('word')",
+            "data[0]['x'] is a str ('word')",
         ),
     ],
 )
