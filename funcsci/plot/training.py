@@ -8,6 +8,9 @@ from numpy.typing import ArrayLike
 
 from funcsci.plot.style import BLUE, ORANGE, name_axes
 
+SPAN = 10
+"""Numbers that are positive and reach over this factor are drawn on a logarithmic axis."""
+
 
 def training_figure(
     loss: ArrayLike, reports: Mapping[str, ArrayLike], *, best: tuple[str, int] | None = None, title: str
@@ -40,7 +43,7 @@ def training_figure(
             panel.plot(best[1], values[steps == best[1]][0], "o", color=ORANGE, markersize=8, label="best")
             panel.legend(frameon=False, fontsize=9)
         shown = np.concatenate([values, losses]) if name == "loss" else values
-        if len(shown) and (shown > 0).all():
+        if len(shown) and 0 < SPAN * np.min(shown) < np.max(shown):
             panel.set_yscale("log")
         name_axes(panel, name, "step", "")
     panels[0].legend(frameon=False, fontsize=9)

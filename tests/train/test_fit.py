@@ -326,7 +326,7 @@ def test_a_result_can_be_drawn(tmp_path):
     assert loss.lines[0].get_ydata().tolist() == result.loss.tolist()
     assert value.lines[0].get_ydata().tolist() == VALUES
     assert (value.lines[1].get_xdata().tolist(), value.lines[1].get_ydata().tolist()) == ([10], [1.0])
-    assert (loss.get_yscale(), value.get_yscale()) == ("linear", "log")
+    assert (loss.get_yscale(), value.get_yscale()) == ("linear", "linear")
     assert (tmp_path / "run.png").stat().st_size > 10_000
     with pytest.raises(ValueError, match="path must end in"):
         result.plot(tmp_path / "run.abc")
