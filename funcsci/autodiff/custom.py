@@ -84,12 +84,9 @@ def custom_function(
             return _cotangents(vjp, tuple(inputs), output, cotangent)
 
         @staticmethod
-        def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
+        def jvp(ctx: Any, *tangents: Tensor) -> Tensor:
             *inputs, output = ctx.saved_tensors
-            filled = tuple(
-                torch.zeros_like(x) if v is None else v for x, v in zip(inputs, tangents, strict=True)
-            )
-            along = (jvp or _transposed(vjp))(tuple(inputs), output, filled)
+            along = (jvp or _transposed(vjp))(tuple(inputs), output, tangents)
             _check_shape("jvp", "a tangent", along, output)
             return along
 

@@ -95,9 +95,9 @@ def batch_norm(
         share = 1 / batches.to(mean.dtype) if momentum is None else momentum
         # One pass over x gives the batch's statistics too.
         y, average, scale = torch.native_batch_norm(x, weight, bias, None, None, True, 0.0, eps)
-        variance = (scale.detach() ** -2 - eps).clamp_min(0) * (count / (count - 1))
+        variance = (scale**-2 - eps).clamp_min(0) * (count / (count - 1))
         moved = {
-            "running_mean": mean + share * (average.detach() - mean),
+            "running_mean": mean + share * (average - mean),
             "running_var": var + share * (variance - var),
             "num_batches_tracked": batches,
         }

@@ -59,6 +59,13 @@ def test_the_size_is_that_of_torch(data):
     assert conv_output_size(size, window) == y.shape[2:]
 
 
+@given(st.integers(3, 12), st.integers(1, 3), st.integers(1, 4), st.booleans(), st.booleans())
+def test_the_size_of_a_pooling_is_that_of_torch(size, kernel, stride, padded, ceil):
+    padding = kernel // 2 if padded else 0
+    y = torch.nn.functional.max_pool1d(torch.zeros(1, 1, size), kernel, stride, padding, ceil_mode=ceil)
+    assert conv_output_size(size, Window(kernel, stride, padding, ceil_mode=ceil)) == y.shape[2:]
+
+
 @given(
     st.lists(
         st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(0, 1), st.integers(1, 2)), max_size=3
