@@ -23,10 +23,11 @@ from collections.abc import Callable
 os.environ.setdefault("DDE_BACKEND", "pytorch")
 
 import torch
-from module_style import Network, copy_weights, make_step
 
 from funcsci import optim, pinn, random, train
+from funcsci.compare.twins.oscillator import Network, module_step
 from funcsci.compile import jit
+from funcsci.interop import state_dict
 from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.requirements import Points
 from funcsci.pinn.settings import Settings
@@ -88,11 +89,10 @@ def oscillator_ways() -> dict[str, Way]:
             ways[f"funcsci, {mode}, {backend}"] = program(step, state, training, backend)
     (span,) = problem.domain.ranges.values()
     network = Network(hidden, span).to(DTYPE)
-    copy_weights(state.params, network)
-    eager = make_step(network, torch.optim.Adam(network.parameters(), lr=RATE))
+    network.load_state_dict(state_dict(state.params))
+    eager = module_step(network, torch.optim.Adam(network.parameters(), lr=RATE))
     points = training[0].x
-    own = points.clone()  # nn.Module's step makes its points require a gradient
-    ways["nn.Module, eager"] = lambda count: [eager(own) for _ in range(count)]
+    ways["nn.Module, eager"] = lambda count: [eager(points) for _ in range(count)]
     return ways
 
 

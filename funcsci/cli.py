@@ -14,6 +14,7 @@ import torch
 import typer
 
 from funcsci import __version__, checks, compile
+from funcsci.compare import TWINS, compare
 from funcsci.compile.backends import BACKENDS
 from funcsci.pinn import Solution, solve, solve_oscillator
 from funcsci.pinn.oscillator import METHODS
@@ -162,6 +163,36 @@ def _finish(solution: Solution, plot: Path | None, save: Path | None, facts: dic
             typer.echo(f"  wrote {path}")
     if not solution.status.converged:
         raise typer.Exit(1)
+
+
+@app.command(name="compare")
+def compare_styles(
+    name: Annotated[str | None, typer.Argument(help="A model of the course; none: list them.")] = None,
+    steps: Annotated[int, typer.Option(help="How many steps the losses are followed for.")] = 100,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same weights, data and losses.")] = 0,
+    compiled: Annotated[bool, typer.Option(help="Measure the compiled forms too.")] = True,
+    memory: Annotated[bool, typer.Option(help="Measure the peak memory too.")] = True,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write the figure to this file (png, pdf or svg).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of text.")] = False,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+) -> None:
+    """Train a model of the course as pure functions and as nn.Module, and compare numbers and costs."""
+    if name is None:
+        for known, twin in TWINS.items():
+            typer.echo(f"{known:<13} {twin.title}")
+        return
+    if plot is not None:
+        figure_path(plot=plot)
+    found = compare(
+        name, steps=steps, seed=seed, compiled=compiled, memory=memory, progress_bar=progress
+    )  # fmt: skip
+    if plot is not None:
+        found.plot(plot)
+    typer.echo(json.dumps(found.facts()) if as_json else repr(found))
+    if plot is not None and not as_json:
+        typer.echo(f"  wrote {plot}")
 
 
 @app.command()

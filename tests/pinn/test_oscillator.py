@@ -1,14 +1,14 @@
 """`solve_oscillator` solves, says how well, and refuses what makes no sense."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import pytest
 import torch
 
 from funcsci import optim, random, train, tree
+from funcsci.compare.twins.oscillator import Network, module_step
 from funcsci.compile import compilations, jit
+from funcsci.interop import state_dict
 from funcsci.pinn import oscillator, solve_oscillator
 from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.oscillator import METHODS
@@ -126,23 +126,13 @@ def test_adam_reaches_three_digits_in_float32(seed: int) -> None:
     assert solution.relative_l2 <= 1e-3 and solution.status.converged and solution.backend == "compile"
 
 
-def load_module_style():
-    """The course's nn.Module way of the same step, which the benchmarks hold."""
-    path = Path(__file__).parents[2] / "benchmarks" / "module_style.py"
-    spec = importlib.util.spec_from_file_location("module_style", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("backend", ["eager", "trace", pytest.param("compile", marks=pytest.mark.slow)])
 def test_losses_equal_those_of_nn_module_and_torch_optim(backend: str) -> None:
-    style = load_module_style()
     task = make_task(oscillator(soft=True), Settings(random.key(0)), NetworkSettings((32, 32)))
     params = task.trial.init(random.key(0), dtype=torch.float64)
-    network = style.Network((32, 32), (0.0, 2 * math.pi)).double()
-    style.copy_weights(params, network)
-    theirs = style.make_step(network, torch.optim.Adam(network.parameters(), lr=1e-3))
+    network = Network((32, 32), (0.0, 2 * math.pi)).double()
+    network.load_state_dict(state_dict(params))
+    theirs = module_step(network, torch.optim.Adam(network.parameters(), lr=1e-3))
 
     optimizer = optim.adam(1e-3)
     ours = jit(train.train_step(task.loss, optimizer), backend=backend)
@@ -152,7 +142,7 @@ def test_losses_equal_those_of_nn_module_and_torch_optim(backend: str) -> None:
         points = random.uniform(key, (64,), dtype=torch.float64, maxval=2 * math.pi)
         inside = Points(points[:, None], torch.zeros_like(points), torch.full_like(points, 1 / 64))
         progress, metrics = ours(progress, (inside, *ends))
-        expected = theirs(points[:, None].clone())
+        expected = theirs(points[:, None])
         assert float(metrics["loss"]) == pytest.approx(float(expected), rel=1e-10)
 
 
