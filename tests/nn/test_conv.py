@@ -82,6 +82,8 @@ def assert_follows(model: nn.Model, module: torch.nn.Module, x: torch.Tensor) ->
     torch.testing.assert_close(each, y.detach(), rtol=0, atol=1e-12)
 
 
+# torch's module says so of an even kernel, once in a process.
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 @given(convolutions())
 def test_convolution_equals_torch(drawn):
     dims, options, size = drawn

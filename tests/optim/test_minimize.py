@@ -357,12 +357,12 @@ def test_progress_shows_the_value(monkeypatch):
 @pytest.mark.parametrize("seed", range(5))
 def test_self_scaled_broyden_solves_the_oscillator_to_ten_digits(seed):
     """u'' + u = 0 on a whole period, net 1-20-20-1, tracing included: relative error 1e-9 within 12 s."""
-    start = time.perf_counter()
+    start = time.process_time()  # what other processes take of the clock is not counted
     task = make_task(oscillator(), Settings(random.key(seed)), NetworkSettings((20, 20)))
     points = tuple(points for _, points in task.training(100, random.key(0), "grid"))
     params = task.trial.init(random.key(seed), dtype=torch.float64)
     found = minimize(task.loss, params, points, method="ssbroyden", value_target=2e-18)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     times = torch.linspace(0, 2 * math.pi, 1_001)
     exact = torch.cos(times)
     error = vmap(lambda t: task.trial.apply(found.params, t[None])[0])(times) - exact
