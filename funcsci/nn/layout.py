@@ -9,8 +9,8 @@ from funcsci import checks
 from funcsci.nn.model import Model, Params, State, StatefulModel
 from funcsci.random import Key
 
-FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
-"""Layouts with the channels innermost, by the number of a tensor's dimensions."""
+FIELDS = (4, 5)
+"""The numbers of dimensions of what has a layout, `(batch, channels, *size)`."""
 
 
 @overload
@@ -27,8 +27,8 @@ def channels_last(model: Model | StatefulModel) -> Model | StatefulModel:
         model: of either kind; params and state are its own.
 
     Returns:
-        A model of the same kind. Inputs of four or five dimensions, `(batch, channels, *size)`, are copied to
-        the layout if they have another; other inputs pass as they are.
+        A model of the same kind. An input of four or five dimensions, `(batch, channels, *size)`, is copied
+        to the layout; other inputs pass as they are.
 
     Raises:
         TypeError: if `model` is no model.
@@ -57,4 +57,8 @@ def channels_last(model: Model | StatefulModel) -> Model | StatefulModel:
 
 
 def _laid_out(x: Tensor) -> Tensor:
-    return x.to(memory_format=FORMATS[x.dim()]) if x.dim() in FORMATS else x
+    if x.dim() not in FIELDS:
+        return x
+    # A copy, also where one channel has both layouts at once: its strides tell the kernels which is meant.
+    # Under vmap there is no `to(memory_format=...)`.
+    return x.movedim(1, -1).clone(memory_format=torch.contiguous_format).movedim(-1, 1)

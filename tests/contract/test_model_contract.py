@@ -44,6 +44,21 @@ def test_an_ensemble_by_vmap_equals_its_members(name):
     assert tree.allclose(mapped, looped, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_gradients_by_sample_equal_a_loop(name):
+    """In evaluation, where samples do not meet: each of them a batch of one under vmap."""
+    model, x = made(name)
+    params, state = model.init(KEY)
+
+    def loss(params, sample):
+        y, _ = model.apply(params, state, sample[None], train=False)
+        return (y**2).sum()
+
+    mapped = torch.func.vmap(torch.func.grad(loss), (None, 0))(params, x)
+    looped = tree.stack([torch.func.grad(loss)(params, sample) for sample in x])
+    assert tree.allclose(mapped, looped, rtol=1e-11, atol=1e-11)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_step_in_one_program_equals_the_eager_one_and_changes_nothing(name, backend):
