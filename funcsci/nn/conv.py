@@ -258,12 +258,12 @@ def check_groups(groups: int, in_channels: int, out_channels: int) -> None:
 
 def _check_mode(mode: str, around: tuple[tuple[int, int], ...], size: tuple[int, ...]) -> None:
     """A mirror has one cell less to show than the grid, a period as many."""
-    most = {"reflect": min(size) - 1, "circular": min(size)}.get(mode)
-    if most is not None and any(
-        max(pair) > cells - (mode == "reflect") for pair, cells in zip(around, size, strict=True)
-    ):
-        raise ValueError(
-            f"padding must add at most {most} cells at a side where padding_mode={mode!r} "
-            f"and the grid is {size}. Got {max(max(pair) for pair in around)}. "
-            "Pad less, or try padding_mode='replicate'."
-        )
+    without = {"reflect": 1, "circular": 0}.get(mode)
+    if without is None:
+        return
+    for pair, cells in zip(around, size, strict=True):
+        if max(pair) > cells - without:
+            raise ValueError(
+                f"padding must add at most {cells - without} cells at a side where padding_mode={mode!r} "
+                f"and the grid has {cells}. Got {max(pair)}. Pad less, or try padding_mode='replicate'."
+            )

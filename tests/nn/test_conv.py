@@ -244,7 +244,12 @@ def applied(model: nn.Model, *shape: int):
         (
             lambda: applied(nn.conv1d(1, 1, 3, padding=4, padding_mode="reflect"), 1, 4),
             ValueError,
-            "padding must add at most 3 cells at a side where padding_mode='reflect' and the grid is (4,).",
+            "padding must add at most 3 cells at a side where padding_mode='reflect' and the grid has 4. Got",
+        ),
+        (
+            lambda: applied(nn.conv2d(1, 1, (1, 9), padding=(0, 9), padding_mode="reflect"), 1, 4, 9),
+            ValueError,
+            "padding must add at most 8 cells at a side where padding_mode='reflect' and the grid has 9. Got",
         ),
         (
             lambda: applied(nn.conv1d(1, 1, 3, padding=5, padding_mode="circular"), 1, 4),
