@@ -9,10 +9,8 @@ from funcsci.nn import initializers as initializers
 from funcsci.nn.activations import ACTIVATIONS as ACTIVATIONS
 from funcsci.nn.activations import activation as activation
 from funcsci.nn.attention import Attended as Attended
-from funcsci.nn.attention import MultiHeadAttention as MultiHeadAttention
 from funcsci.nn.attention import attention as attention
 from funcsci.nn.attention import causal_mask as causal_mask
-from funcsci.nn.attention import multi_head_attention as multi_head_attention
 from funcsci.nn.conv import conv1d as conv1d
 from funcsci.nn.conv import conv2d as conv2d
 from funcsci.nn.conv import conv3d as conv3d
@@ -22,7 +20,9 @@ from funcsci.nn.conv_transpose import conv_transpose3d as conv_transpose3d
 from funcsci.nn.dropout import dropout as dropout
 from funcsci.nn.embedding import fourier_features as fourier_features
 from funcsci.nn.embedding import periodic_embedding as periodic_embedding
+from funcsci.nn.feed_forward import feed_forward as feed_forward
 from funcsci.nn.initializers import Initializer as Initializer
+from funcsci.nn.key_values import KeyValues as KeyValues
 from funcsci.nn.layout import channels_last as channels_last
 from funcsci.nn.linear import linear as linear
 from funcsci.nn.linear import mlp as mlp
@@ -40,6 +40,8 @@ from funcsci.nn.model import State as State
 from funcsci.nn.model import StatefulModel as StatefulModel
 from funcsci.nn.model import sequential as sequential
 from funcsci.nn.model import stateful as stateful
+from funcsci.nn.multi_head_attention import MultiHeadAttention as MultiHeadAttention
+from funcsci.nn.multi_head_attention import multi_head_attention as multi_head_attention
 from funcsci.nn.norm import batch_norm as batch_norm
 from funcsci.nn.norm import group_norm as group_norm
 from funcsci.nn.norm import layer_norm as layer_norm
@@ -54,6 +56,9 @@ from funcsci.nn.pooling import max_pool1d as max_pool1d
 from funcsci.nn.pooling import max_pool2d as max_pool2d
 from funcsci.nn.pooling import max_pool3d as max_pool3d
 from funcsci.nn.pooling import upsample as upsample
+from funcsci.nn.positions import learned_positions as learned_positions
+from funcsci.nn.positions import rotary_positions as rotary_positions
+from funcsci.nn.positions import sinusoidal_positions as sinusoidal_positions
 from funcsci.nn.recurrent import Cell as Cell
 from funcsci.nn.recurrent import gru_cell as gru_cell
 from funcsci.nn.recurrent import lstm_cell as lstm_cell
@@ -62,8 +67,9 @@ from funcsci.nn.siren import siren as siren
 from funcsci.nn.summary import Summary as Summary
 from funcsci.nn.summary import summary as summary
 from funcsci.nn.transformer import TransformerLayer as TransformerLayer
-from funcsci.nn.transformer import sinusoidal_positions as sinusoidal_positions
 from funcsci.nn.transformer import transformer_layer as transformer_layer
+from funcsci.nn.transformer_stack import TransformerStack as TransformerStack
+from funcsci.nn.transformer_stack import transformer_stack as transformer_stack
 from funcsci.nn.unroll import Fading as Fading
 from funcsci.nn.unroll import Recurrent as Recurrent
 from funcsci.nn.unroll import gradient_through_time as gradient_through_time

@@ -1,7 +1,6 @@
 """Attention: every position looks at the others and takes from them what it looks for."""
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -9,11 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from funcsci import checks, random
-from funcsci.nn import initializers
-from funcsci.nn.linear import check_features
-from funcsci.nn.model import Params, placed
-from funcsci.random import Key
+from funcsci import checks
 
 
 class Attended(NamedTuple):
@@ -28,23 +23,6 @@ class Attended(NamedTuple):
 
     output: Float[Tensor, "..."]
     weights: Float[Tensor, "..."] | None
-
-
-class MultiHeadAttention(NamedTuple):
-    """Attention with several heads, as pure functions.
-
-    Its params are torch's: `in_proj_weight`, shape `(3 * width, width)`, with the rows of queries, keys and
-    values in this order, `in_proj_bias`, and `out_proj` with `weight` and `bias`.
-
-    Attributes:
-        init: `init(key, *, dtype=None, device=None) -> params`.
-        apply: `apply(params, query, memory=None, *, mask=None, return_weights=False, fused=False)` gives an
-            `Attended`. `query` has the shape `(*batch, queries, width)`; `memory`, shape `(*batch, keys,
-            width)`, is what is looked at, None the queries themselves. The rest is as in `attention`.
-    """
-
-    init: Callable[..., Params]
-    apply: Callable[..., Attended]
 
 
 def attention(
@@ -147,89 +125,17 @@ def causal_mask(
     return (back >= 0) & (back <= window)
 
 
-def multi_head_attention(width: int, heads: int, *, bias: bool = True) -> MultiHeadAttention:
-    r"""Attention in several subspaces at once.
-
-    $\mathrm{concat}_i(\mathrm{attention}(x W_i^Q, y W_i^K, y W_i^V))\, W^O$ with one $i$ for each head.
-
-    Args:
-        width: size of the last dimension of inputs and output.
-        heads: how many; each works in `width / heads` dimensions.
-        bias: whether the maps in and out have biases.
-
-    Returns:
-        A `MultiHeadAttention`, whose params are those of `torch.nn.MultiheadAttention` by name and shape.
+def check_positions(x: Tensor) -> None:
+    """A sequence has a dimension of positions and one of features.
 
     Raises:
-        TypeError: if a number is no integer.
-        ValueError: if it is not positive, or the heads do not divide the width; when applied, if an input has
-            another width, or the mask does not fit.
-
-    Example:
-        >>> import torch
-        >>> from funcsci import nn, random
-        >>> model = nn.multi_head_attention(16, 4)
-        >>> params = model.init(random.key(0))
-        >>> mask = nn.causal_mask(10)
-        >>> output, weights = model.apply(params, torch.ones(2, 10, 16), mask=mask, return_weights=True)
-        >>> output.shape, weights.shape
-        (torch.Size([2, 10, 16]), torch.Size([2, 4, 10, 10]))
-
-    Source: Vaswani et al. (2017), arXiv:1706.03762, section 3.2.2.
+        ValueError: if `x` has fewer dimensions.
     """
-    checks.integer(least=1, width=width, heads=heads)
-    if width % heads:
-        fitting = max(count for count in range(1, heads + 1) if width % count == 0)
-        must = f"divide the width {width}"
-        raise ValueError(checks.message(must, "heads", heads, f"Try heads={fitting}."))
-
-    def init(
-        key: Key, *, dtype: torch.dtype | None = None, device: str | torch.device | None = None
-    ) -> Params:
-        keys = random.split(placed(key, device))
-        projection = initializers.xavier_uniform()(keys[0], (3 * width, width), dtype=dtype)
-        out = {"weight": initializers.fan_in_uniform()(keys[1], (width, width), dtype=dtype)}
-        if not bias:
-            return {"in_proj_weight": projection, "out_proj": out}
-        return {
-            "in_proj_weight": projection,
-            "in_proj_bias": projection.new_zeros(3 * width),
-            "out_proj": {**out, "bias": projection.new_zeros(width)},
-        }
-
-    def split(x: Tensor) -> Tensor:
-        apart = x.reshape(*x.shape[:-1], heads, width // heads)
-        return apart.transpose(-3, -2)  # (*batch, heads, positions, features)
-
-    def apply(
-        params: Params,
-        query: Float[Tensor, "..."],
-        memory: Float[Tensor, "..."] | None = None,
-        *,
-        mask: Tensor | None = None,
-        return_weights: bool = False,
-        fused: bool = False,
-    ) -> Attended:
-        for x in (query,) if memory is None else (query, memory):
-            check_features(width, x)
-            _check_positions(x)
-        weight, offset = params["in_proj_weight"], params.get("in_proj_bias")
-        if memory is None:
-            parts = F.linear(query, weight, offset).chunk(3, -1)
-        else:
-            own = F.linear(query, weight[:width], None if offset is None else offset[:width])
-            parts = (
-                own,
-                *F.linear(memory, weight[width:], None if offset is None else offset[width:]).chunk(2, -1),
-            )
-        if mask is not None and mask.dim() > 2:
-            mask = mask.unsqueeze(-3)  # one for all heads
-        found = attention(*map(split, parts), mask=mask, return_weights=return_weights, fused=fused)
-        joined = found.output.transpose(-3, -2).flatten(-2)
-        output = F.linear(joined, params["out_proj"]["weight"], params["out_proj"].get("bias"))
-        return Attended(output, found.weights)
-
-    return MultiHeadAttention(init, apply)
+    if x.dim() < 2:
+        raise ValueError(
+            f"x must have the shape (..., positions, features). Got x of shape {tuple(x.shape)}. "
+            "Pass a sequence; one position is a sequence too: x[None]."
+        )
 
 
 def _parts_of(mask: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
@@ -253,17 +159,9 @@ def _fused(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None, ad
     return torch.where(somewhere, output, 0.0)
 
 
-def _check_positions(x: Tensor) -> None:
-    if x.dim() < 2:
-        raise ValueError(
-            f"x must have the shape (..., positions, features). Got x of shape {tuple(x.shape)}. "
-            "Pass a sequence; one position is a sequence too: x[None]."
-        )
-
-
 def _check_shapes(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
     for x in (query, key, value):
-        _check_positions(x)
+        check_positions(x)
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
         raise ValueError(
             "query and key must have the same features, and key and value the same positions. "

@@ -1,7 +1,7 @@
 """Transformer layers: attention among the positions, then a network at each of them."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -9,12 +9,15 @@ from torch import Tensor
 
 from funcsci import checks, random
 from funcsci.nn.activations import Activation
-from funcsci.nn.activations import activation as activation_of
-from funcsci.nn.attention import Attended, multi_head_attention
-from funcsci.nn.linear import linear
+from funcsci.nn.attention import Attended
+from funcsci.nn.feed_forward import feed_forward
+from funcsci.nn.key_values import KeyValues
 from funcsci.nn.model import Model, Params, placed
-from funcsci.nn.norm import layer_norm
+from funcsci.nn.multi_head_attention import multi_head_attention
+from funcsci.nn.norm import layer_norm, rms_norm
 from funcsci.random import Key
+
+T = TypeVar("T")
 
 
 class TransformerLayer(NamedTuple):
@@ -27,10 +30,14 @@ class TransformerLayer(NamedTuple):
         apply: `apply(params, x, *, mask=None, return_weights=False, fused=False)` gives an `Attended`: the
             output has the shape of `x`, `(*batch, positions, width)`; the weights are those of its
             attention.
+        start: as in `MultiHeadAttention`, whose `KeyValues` are what a layer remembers.
+        extend: `extend(params, x, past) -> (output, past)`, as there.
     """
 
     init: Callable[..., Params]
     apply: Callable[..., Attended]
+    start: Callable[[Params, tuple[int, ...], int], KeyValues]
+    extend: Callable[..., tuple[Tensor, KeyValues]]
 
     @property
     def model(self) -> Model:
@@ -44,9 +51,12 @@ def transformer_layer(
     hidden: int | None = None,
     *,
     activation: str | Activation = "relu",
+    gated: bool = False,
+    norm: str | None = "layer",
     norm_first: bool = False,
     eps: float = 1e-5,
     bias: bool = True,
+    rotary: bool = False,
 ) -> TransformerLayer:
     r"""A layer of a transformer, the encoder's without a mask and the decoder's with a causal one.
 
@@ -59,12 +69,16 @@ def transformer_layer(
         heads: of the attention.
         hidden: width of the network at each position; None is `4 * width`.
         activation: of that network, a name in `ACTIVATIONS` or a function.
+        gated: whether that network has a gate; see `feed_forward`.
+        norm: `"layer"` or `"rms"`, by which the positions are normalised, or None: they are not.
         norm_first: whether to normalise before each part.
         eps: of the normalisation.
-        bias: whether the maps and the normalisations have biases.
+        bias: whether the maps and the normalisations have biases; that by `"rms"` has none.
+        rotary: whether queries and keys are turned by their positions; see `rotary_positions`.
 
     Returns:
-        A `TransformerLayer`, whose params are those of `torch.nn.TransformerEncoderLayer` by name and shape.
+        A `TransformerLayer`, whose params are those of `torch.nn.TransformerEncoderLayer` by name and shape,
+        and `gate` where there is one.
 
     Raises:
         TypeError: if a size is no integer, or the activation neither name nor function.
@@ -84,23 +98,35 @@ def transformer_layer(
 
     Differs from: `torch.nn.TransformerEncoderLayer` in having no dropout, and the batch first.
     """
-    hidden = 4 * width if hidden is None else hidden
-    checks.integer(least=1, width=width, hidden=hidden)
-    sigma = activation_of(activation)
-    attend = multi_head_attention(width, heads, bias=bias)
-    parts: dict[str, Model] = {
-        "linear1": linear(width, hidden, bias=bias),
-        "linear2": linear(hidden, width, bias=bias),
-        "norm1": layer_norm(width, eps=eps, bias=bias),
-        "norm2": layer_norm(width, eps=eps, bias=bias),
-    }
+    checks.integer(least=1, width=width)
+    attend = multi_head_attention(width, heads, bias=bias, rotary=rotary)
+    network = feed_forward(width, hidden, activation=activation, gated=gated, bias=bias)
+    norms = {} if norm is None else {name: norm_of(norm, width, eps, bias) for name in ("norm1", "norm2")}
 
     def init(
         key: Key, *, dtype: torch.dtype | None = None, device: str | torch.device | None = None
     ) -> Params:
-        first, *others = random.split(placed(key, device), 1 + len(parts))
-        made = {name: parts[name].init(one, dtype=dtype) for name, one in zip(parts, others, strict=True)}
-        return {"self_attn": attend.init(first, dtype=dtype), **made}
+        keys = random.split(placed(key, device))
+        return {
+            "self_attn": attend.init(keys[0], dtype=dtype),
+            **network.init(keys[1], dtype=dtype),
+            **{name: model.init(keys[0], dtype=dtype) for name, model in norms.items()},
+        }
+
+    def normalised(params: Params, name: str, x: Tensor) -> Tensor:
+        return norms[name].apply(params[name], x) if norms else x
+
+    def around(
+        params: Params, x: Tensor, attention: Callable[[Tensor], tuple[Tensor, T]]
+    ) -> tuple[Tensor, T]:
+        """Both parts around one way to attend, which gives something besides."""
+        if norm_first:
+            output, besides = attention(normalised(params, "norm1", x))
+            x = x + output
+            return x + network.apply(params, normalised(params, "norm2", x)), besides
+        output, besides = attention(x)
+        x = normalised(params, "norm1", x + output)
+        return normalised(params, "norm2", x + network.apply(params, x)), besides
 
     def apply(
         params: Params,
@@ -110,64 +136,25 @@ def transformer_layer(
         return_weights: bool = False,
         fused: bool = False,
     ) -> Attended:
-        def part(name: str, x: Tensor) -> Tensor:
-            return parts[name].apply(params[name], x)
-
-        def attention(x: Tensor) -> Attended:
+        def attention(x: Tensor) -> tuple[Tensor, Tensor | None]:
             return attend.apply(params["self_attn"], x, mask=mask, return_weights=return_weights, fused=fused)
 
-        def network(x: Tensor) -> Tensor:
-            return part("linear2", sigma(part("linear1", x)))
+        return Attended(*around(params, x, attention))
 
-        if norm_first:
-            output, weights = attention(part("norm1", x))
-            x = x + output
-            return Attended(x + network(part("norm2", x)), weights)
-        output, weights = attention(x)
-        x = part("norm1", x + output)
-        return Attended(part("norm2", x + network(x)), weights)
+    def extend(params: Params, x: Float[Tensor, "..."], past: KeyValues) -> tuple[Tensor, KeyValues]:
+        return around(params, x, lambda x: attend.extend(params["self_attn"], x, past))
 
-    return TransformerLayer(init, apply)
+    def start(params: Params, batch: tuple[int, ...], window: int) -> KeyValues:
+        return attend.start(params["self_attn"], batch, window)
+
+    return TransformerLayer(init, apply, start, extend)
 
 
-def sinusoidal_positions(
-    positions: int,
-    width: int,
-    *,
-    longest: float = 10_000.0,
-    dtype: torch.dtype | None = None,
-    device: str | torch.device | None = None,
-) -> Float[Tensor, "positions width"]:
-    r"""Waves that tell positions apart, $\sin(t / L^{2 i / w})$ and $\cos(t / L^{2 i / w})$ in turn.
-
-    Args:
-        positions: how many, $t = 0, 1, \dots$.
-        width: $w$, how many numbers for each; even.
-        longest: $L$; the wavelengths go from $2 \pi$ to nearly $2 \pi L$ positions.
-        dtype: of the result; None is torch's default.
-        device: where it goes.
-
-    Returns:
-        What is added to the inputs of the first layer.
+def norm_of(kind: str, width: int, eps: float, bias: bool) -> Model:
+    """The normalisation of that kind over the last dimension.
 
     Raises:
-        TypeError: if a number is of the wrong kind.
-        ValueError: if one is not positive, or the width is odd.
-
-    Example:
-        >>> sinusoidal_positions(2, 2)
-        tensor([[0.0000, 1.0000],
-                [0.8415, 0.5403]])
-
-    Source: Vaswani et al. (2017), arXiv:1706.03762, section 3.5.
+        ValueError: if the kind is unknown.
     """
-    checks.integer(least=1, positions=positions, width=width)
-    checks.positive(longest=longest)
-    if width % 2:
-        must = "be even, a sine and a cosine for each wavelength"
-        raise ValueError(checks.message(must, "width", width, f"Try width={width + 1}."))
-    dtype = torch.get_default_dtype() if dtype is None else dtype
-    checks.floating(dtype=dtype)
-    place = torch.arange(positions, dtype=torch.float64, device=device)[:, None]
-    rate = longest ** (-torch.arange(0, width, 2, dtype=torch.float64, device=device) / width)
-    return torch.stack([torch.sin(place * rate), torch.cos(place * rate)], -1).flatten(-2).to(dtype)
+    checks.one_of(("layer", "rms"), norm=kind)
+    return layer_norm(width, eps=eps, bias=bias) if kind == "layer" else rms_norm(width, eps=eps)

@@ -1,4 +1,4 @@
-"""Transformer layers: torch's own with the same weights, causality, positions, messages."""
+"""Transformer layers: torch's own with the same weights, gates and norms by formula, causality, messages."""
 
 import re
 
@@ -67,6 +67,31 @@ def test_the_future_changes_nothing_before_it(norm_first):
     assert not torch.equal(before[:, 4:], after[:, 4:])
 
 
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("norm", ["rms", None])
+def test_other_norms_and_a_gate_by_their_formula(norm, norm_first):
+    layer = nn.transformer_layer(
+        8, 2, 5, activation="silu", gated=True, norm=norm, norm_first=norm_first, eps=1e-3
+    )
+    params, x = layer.init(KEY), values(2, 4, 8)
+    attend, network = nn.multi_head_attention(8, 2), nn.feed_forward(8, 5, activation="silu", gated=True)
+
+    def scaled(x):
+        return x if norm is None else x / (x.square().mean(-1, keepdim=True) + 1e-3).sqrt()
+
+    def attended(x):
+        return attend.apply(params["self_attn"], x).output
+
+    if norm_first:
+        inner = x + attended(scaled(x))
+        expected = inner + network.apply(params, scaled(inner))
+    else:
+        inner = scaled(x + attended(x))
+        expected = scaled(inner + network.apply(params, inner))
+    torch.testing.assert_close(layer.apply(params, x).output, expected, rtol=0, atol=1e-13)
+    assert ("norm1" in params) == (norm is not None)
+
+
 def test_begins_anew_with_each_key_on_every_device():
     layer = nn.transformer_layer(8, 2)
     params = layer.init(KEY, device="meta", dtype=torch.float32)
@@ -77,20 +102,6 @@ def test_begins_anew_with_each_key_on_every_device():
     assert tree.allclose(ensemble, members, rtol=1e-14, atol=0)
 
 
-def test_positions_are_waves_and_a_shift_is_a_rotation():
-    table = nn.sinusoidal_positions(50, 6, longest=100.0)
-    place = torch.arange(50.0)
-    for pair in range(3):
-        rate = 100.0 ** (-2 * pair / 6)
-        torch.testing.assert_close(table[:, 2 * pair], torch.sin(place * rate), rtol=0, atol=1e-13)
-        torch.testing.assert_close(table[:, 2 * pair + 1], torch.cos(place * rate), rtol=0, atol=1e-13)
-        turn = torch.tensor([[torch.cos(torch.tensor(7 * rate)), torch.sin(torch.tensor(7 * rate))]])
-        turn = torch.cat([turn, torch.stack([-turn[0, 1], turn[0, 0]])[None]])
-        both = table[:, 2 * pair : 2 * pair + 2]
-        torch.testing.assert_close(both[:-7] @ turn.T, both[7:], rtol=0, atol=1e-12)
-    assert torch.equal(table, nn.sinusoidal_positions(60, 6, longest=100.0)[:50])
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -98,10 +109,9 @@ def test_positions_are_waves_and_a_shift_is_a_rotation():
         (lambda: nn.transformer_layer(8, 2, 0), "hidden must be at least 1. Got hidden=0."),
         (lambda: nn.transformer_layer(8, 2, activation="geluu"), "Did you mean 'gelu'?"),
         (
-            lambda: nn.sinusoidal_positions(5, 3),
-            "width must be even, a sine and a cosine for each wavelength.",
+            lambda: nn.transformer_layer(8, 2, norm="batch"),
+            "norm must be one of 'layer', 'rms'. Got norm='batch'.",
         ),
-        (lambda: nn.sinusoidal_positions(0, 2), "positions must be at least 1. Got positions=0."),
     ],
 )
 def test_errors_say_what_must_hold(call, message):
