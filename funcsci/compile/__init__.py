@@ -11,4 +11,5 @@ from funcsci.compile.jit import Jitted as Jitted
 from funcsci.compile.jit import compilations as compilations
 from funcsci.compile.jit import inside_transform as inside_transform
 from funcsci.compile.jit import jit as jit
+from funcsci.compile.repeat import repeat as repeat
 from funcsci.compile.trace import ImpureFunctionError as ImpureFunctionError

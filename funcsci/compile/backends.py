@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, fx
 
 from funcsci import checks
-from funcsci.compile.clean import clean, specialize
+from funcsci.compile.clean import clean, fold_tables, specialize
 from funcsci.compile.pooling import without_scatter
+from funcsci.compile.rows import rows_as_sums
 
 aten = torch.ops.aten
 
@@ -43,14 +44,14 @@ def _traced(module: fx.GraphModule, examples: list[Tensor]) -> Program:
 def _compiled(module: fx.GraphModule, examples: list[Tensor]) -> Program:
     options: dict[str, Any] = {}
     if all(example.device.type == "cpu" for example in examples) and _largest(module) < TINY_ELEMENTS:
+        module = rows_as_sums(module)
         options["cpp.threads"] = 1
         if torch.__version__ >= "2.6":  # in 2.1 the C++ wrapper gives wrong shapes
             options |= {"cpp_wrapper": True, "realize_opcount_threshold": REALIZED_OPERATIONS}
     if hasattr(torch.compiler, "skip_all_guards_unsafe"):  # safe here: jit has checked the call itself
         options["guard_filter_fn"] = torch.compiler.skip_all_guards_unsafe
-    program = torch.compile(
-        without_scatter(_without_factors(module)), fullgraph=True, dynamic=False, options=options
-    )
+    module = without_scatter(_without_factors(fold_tables(module, examples)))
+    program = torch.compile(module, fullgraph=True, dynamic=False, options=options)
     # The first call decides what is compiled. Arguments that are one tensor would be taken for one in every
     # later call too, so it gets tensors that share nothing.
     program(*map(_apart, examples))

@@ -19,6 +19,12 @@ aten = torch.ops.aten
 FOLDED_ELEMENTS = 65_536
 """Constants up to this size are computed once and kept with the program."""
 
+DEAR = frozenset(
+    {aten.sin.default, aten.cos.default, aten.exp.default, aten.log.default, aten.tanh.default}
+    | {getattr(aten.pow, name) for name in ("Scalar", "Tensor_Scalar", "Tensor_Tensor")}
+)
+"""Operations that cost tens of additions."""
+
 FILLS: dict[Any, Callable[[fx.Node], Any]] = {
     aten.ones_like.default: lambda node: 1,
     aten.new_ones.default: lambda node: 1,
@@ -168,6 +174,35 @@ def specialize(module: fx.GraphModule, examples: list[Tensor]) -> fx.GraphModule
             node.target = FAST.get(node.target, node.target)
     module.recompile()
     module.__dict__.update(module._buffers)  # found at once, past nn.Module's slow lookup
+    return module
+
+
+def fold_tables(module: fx.GraphModule, examples: list[Tensor]) -> fx.GraphModule:
+    """Compute once what depends on no argument and is dear, such as the sines and cosines of positions.
+
+    A compiler fuses them into each loop that reads them, and so computes them again for every element.
+
+    Args:
+        module: a graph from `clean`; it is changed.
+        examples: the tensors it was traced on.
+
+    Returns:
+        The same module.
+    """
+    graph = module.graph
+    seen = observe(module, examples)
+    leaving = _leaving(graph)
+    dear: set[fx.Node] = set()
+    for node in list(graph.nodes):
+        if node.op != "call_function" or node not in seen.constants:
+            continue
+        if node.target in DEAR or any(source in dear for source in node.all_input_nodes):
+            dear.add(node)
+    for node in dear:
+        if any(user not in dear for user in node.users) and _root(node) not in leaving:
+            _fold(module, node, seen.constants[node])
+    graph.eliminate_dead_code()
+    module.recompile()
     return module
 
 

@@ -93,15 +93,28 @@ class Jitted(Generic[Arguments, Result]):
 
     def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         """The function's result, from the program for arguments of this kind."""
+        program, tensors = self._prepared(args, kwargs)
+        if program is None:
+            return self.function(*args, **kwargs)
+        result: Result = program.result(program.call(*tensors))
+        return result
+
+    def program(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> backends.Program | None:
+        """What a call with these arguments would run on the tensors among them; None: the function itself."""
+        found, _ = self._prepared(args, kwargs)
+        return None if found is None else found.call
+
+    def _prepared(self, args: Any, kwargs: Any) -> tuple[_Program | None, list[Tensor]]:
+        """The program for the arguments, which is made where there is none yet, and their tensors."""
         leaves, structure = tree.flatten_in_order((args, kwargs))
         kinds = tuple(map(type, leaves))
         known = KNOWN.issuperset(kinds)
-        if not known and any(isinstance(leaf, Tensor) and type(leaf) not in PLAIN for leaf in leaves):
-            return self.function(*args, **kwargs)
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        if not known and any(type(leaf) not in PLAIN for leaf in tensors):
+            return None, tensors
         facts = [facts_of(tensor) for tensor in tensors]
         if inside_transform() or (torch.is_grad_enabled() and any([fact[3] for fact in facts])):
-            return self.function(*args, **kwargs)
+            return None, tensors
         if not known:
             check_leaves(self.function, args, kwargs)
         strides = [tensor.stride() for tensor in tensors]
@@ -114,11 +127,10 @@ class Jitted(Generic[Arguments, Result]):
             backend = self.backend
             check_leaves(self.function, args, kwargs)
             if backend == "eager":
-                return self.function(*args, **kwargs)
+                return None, tensors
             program = self._compile(backend, key, args, kwargs)
         self._latest = (key, program)
-        result: Result = program.result(program.call(*tensors))
-        return result
+        return program, tensors
 
     def _compile(self, backend: str, key: Hashable, args: Any, kwargs: Any) -> _Program:
         kind = Kind.of(self.function, args, kwargs)

@@ -1,4 +1,4 @@
-"""Small data sets drawn from a key: a noisy line, a noisy sine, two blobs."""
+"""Small data sets drawn from a key: a noisy line, a noisy sine, noisy waves, two blobs."""
 
 from collections.abc import Sequence
 
@@ -84,6 +84,44 @@ def noisy_sine(
     errors = random.normal(key, (samples, 1), dtype=dtype)
     x = torch.linspace(*interval, samples, dtype=errors.dtype, device=errors.device).unsqueeze(-1)
     return {"x": x, "y": torch.sin(x) + noise * errors}
+
+
+def noisy_waves(
+    key: Key,
+    samples: int = 1000,
+    *,
+    dt: float = 0.1,
+    noise: float = 0.1,
+    dtype: torch.dtype | None = None,
+) -> dict[str, Float[Tensor, "samples 1"]]:
+    """A signal of two waves in noise, `y = sin(t) + sin(t / 2) + noise ε`, at the times `t = 0, dt, 2 dt, …`.
+
+    Args:
+        key: decides the noise; the times are on its device.
+        samples: how many points.
+        dt: time from one to the next; the waves have the periods 2π and 4π.
+        noise: standard deviation of the points about the waves; `ε` is standard normal.
+        dtype: of the result; None: torch's default.
+
+    Returns:
+        `{"t", "y"}`, both of shape `(samples, 1)`, in the order of time.
+
+    Raises:
+        TypeError: if an argument is of the wrong kind.
+        ValueError: if `samples` or `dt` is not positive, `noise` is negative, or a number is not finite.
+
+    Example:
+        >>> signal = noisy_waves(random.key(0))
+        >>> clean = torch.sin(signal["t"]) + torch.sin(signal["t"] / 2)
+        >>> signal["y"].shape, round(float((signal["y"] - clean).std()), 2)
+        (torch.Size([1000, 1]), 0.1)
+    """
+    checks.integer(least=1, samples=samples)
+    checks.positive(dt=dt)
+    checks.non_negative(noise=noise)
+    errors = random.normal(key, (samples, 1), dtype=dtype)
+    t = dt * torch.arange(samples, dtype=errors.dtype, device=errors.device).unsqueeze(-1)
+    return {"t": t, "y": torch.sin(t) + torch.sin(t / 2) + noise * errors}
 
 
 def two_blobs(

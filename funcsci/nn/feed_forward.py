@@ -7,6 +7,7 @@ from torch import Tensor
 from funcsci import checks, random
 from funcsci.nn.activations import Activation
 from funcsci.nn.activations import activation as activation_of
+from funcsci.nn.initializers import Initializer
 from funcsci.nn.linear import linear
 from funcsci.nn.model import Model, Params, placed
 from funcsci.random import Key
@@ -19,6 +20,7 @@ def feed_forward(
     activation: str | Activation = "relu",
     gated: bool = False,
     bias: bool = True,
+    weight_init: Initializer | None = None,
 ) -> Model:
     r"""Two affine maps, $y = W_2\, \sigma(W_1 x)$, or with a gate, $y = W_2\, (\sigma(W_1 x) \odot W_g x)$.
 
@@ -31,6 +33,8 @@ def feed_forward(
         activation: $\sigma$, a name in `ACTIVATIONS` or a function.
         gated: whether there is a gate.
         bias: whether the maps have biases.
+        weight_init: draws the weights; None is that of `linear`. Products of small factors are smaller still:
+            with a gate and the identity, `initializers.lecun_normal()` keeps their size.
 
     Returns:
         A model whose params are `linear1`, `linear2` and, with a gate, `gate`, each with `weight` and `bias`.
@@ -58,7 +62,8 @@ def feed_forward(
     hidden = 4 * width if hidden is None else hidden
     checks.integer(least=1, width=width, hidden=hidden)
     sigma = activation_of(activation)
-    into, out = linear(width, hidden, bias=bias), linear(hidden, width, bias=bias)
+    into = linear(width, hidden, bias=bias, weight_init=weight_init)
+    out = linear(hidden, width, bias=bias, weight_init=weight_init)
     parts = {"linear1": into, "linear2": out, **({"gate": into} if gated else {})}
 
     def init(

@@ -32,8 +32,8 @@ class KeyValues(NamedTuple):
         all_keys, all_values = torch.cat([self.keys, keys], -2), torch.cat([self.values, values], -2)
         more = keys.shape[-2]
         # Copies: a view would have other strides than the window before it, and need another program.
-        latest = (x[..., more:, :].contiguous() for x in (all_keys, all_values))
-        return KeyValues(*latest, self.seen + more), all_keys, all_values
+        kept, held = (x[..., more:, :].contiguous() for x in (all_keys, all_values))
+        return KeyValues(kept, held, self.seen + more), all_keys, all_values
 
 
 def no_key_values(shape: tuple[int, ...], like: Tensor) -> KeyValues:

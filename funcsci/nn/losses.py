@@ -134,7 +134,9 @@ def binary_cross_entropy(
 def binary_cross_entropy_with_logits(
     logits: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"], *, reduction: str = "mean"
 ) -> Float[Tensor, "..."]:
-    r"""The cross-entropy of two classes from logits, $\log(1 + e^z) - t z$, finite for every $z$.
+    r"""The cross-entropy of two classes from logits, $t \log(1 + e^{-z}) + (1 - t) \log(1 + e^z)$.
+
+    It is finite for every $z$, and keeps its digits however sure and right an answer is.
 
     Args:
         logits: $z$; the probability of class 1 is $1 / (1 + e^{-z})$.
@@ -155,7 +157,10 @@ def binary_cross_entropy_with_logits(
     """
     _check_shapes(logits, target)
     _check_range(0, 1, "Pass 0 for one class and 1 for the other.", target=target)
-    return _reduced(torch.logaddexp(logits, torch.zeros_like(logits)) - target * logits, reduction)
+    zero = torch.zeros_like(logits)
+    # Both logarithms: the difference of one and a multiple of z would round a sure, right answer's loss to 0.
+    wrong = target * torch.logaddexp(-logits, zero) + (1 - target) * torch.logaddexp(logits, zero)
+    return _reduced(wrong, reduction)
 
 
 def cross_entropy(

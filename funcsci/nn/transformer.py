@@ -11,6 +11,7 @@ from funcsci import checks, random
 from funcsci.nn.activations import Activation
 from funcsci.nn.attention import Attended
 from funcsci.nn.feed_forward import feed_forward
+from funcsci.nn.initializers import Initializer
 from funcsci.nn.key_values import KeyValues
 from funcsci.nn.model import Model, Params, placed
 from funcsci.nn.multi_head_attention import multi_head_attention
@@ -27,9 +28,9 @@ class TransformerLayer(NamedTuple):
 
     Attributes:
         init: `init(key, *, dtype=None, device=None) -> params`.
-        apply: `apply(params, x, *, mask=None, return_weights=False, fused=False)` gives an `Attended`: the
-            output has the shape of `x`, `(*batch, positions, width)`; the weights are those of its
-            attention.
+        apply: `apply(params, x, *, mask=None, return_weights=False, fused=False, last=None)` gives an
+            `Attended`: the output has the shape of `x`, `(*batch, positions, width)`; the weights are those
+            of its attention. With a number for `last`, only so many positions at the end are worked out.
         start: as in `MultiHeadAttention`, whose `KeyValues` are what a layer remembers.
         extend: `extend(params, x, past) -> (output, past)`, as there.
     """
@@ -57,6 +58,7 @@ def transformer_layer(
     eps: float = 1e-5,
     bias: bool = True,
     rotary: bool = False,
+    weight_init: Initializer | None = None,
 ) -> TransformerLayer:
     r"""A layer of a transformer, the encoder's without a mask and the decoder's with a causal one.
 
@@ -75,6 +77,7 @@ def transformer_layer(
         eps: of the normalisation.
         bias: whether the maps and the normalisations have biases; that by `"rms"` has none.
         rotary: whether queries and keys are turned by their positions; see `rotary_positions`.
+        weight_init: draws the weights of the network at each position; see `feed_forward`.
 
     Returns:
         A `TransformerLayer`, whose params are those of `torch.nn.TransformerEncoderLayer` by name and shape,
@@ -100,7 +103,9 @@ def transformer_layer(
     """
     checks.integer(least=1, width=width)
     attend = multi_head_attention(width, heads, bias=bias, rotary=rotary)
-    network = feed_forward(width, hidden, activation=activation, gated=gated, bias=bias)
+    network = feed_forward(
+        width, hidden, activation=activation, gated=gated, bias=bias, weight_init=weight_init
+    )
     norms = {} if norm is None else {name: norm_of(norm, width, eps, bias) for name in ("norm1", "norm2")}
 
     def init(
@@ -119,13 +124,12 @@ def transformer_layer(
     def around(
         params: Params, x: Tensor, attention: Callable[[Tensor], tuple[Tensor, T]]
     ) -> tuple[Tensor, T]:
-        """Both parts around one way to attend, which gives something besides."""
+        """Both parts around one way to attend, which gives something besides, and maybe the end alone."""
+        output, besides = attention(normalised(params, "norm1", x) if norm_first else x)
+        x = x[..., -output.shape[-2] :, :] + output
         if norm_first:
-            output, besides = attention(normalised(params, "norm1", x))
-            x = x + output
             return x + network.apply(params, normalised(params, "norm2", x)), besides
-        output, besides = attention(x)
-        x = normalised(params, "norm1", x + output)
+        x = normalised(params, "norm1", x)
         return normalised(params, "norm2", x + network.apply(params, x)), besides
 
     def apply(
@@ -135,10 +139,18 @@ def transformer_layer(
         mask: Tensor | None = None,
         return_weights: bool = False,
         fused: bool = False,
+        last: int | None = None,
     ) -> Attended:
-        def attention(x: Tensor) -> tuple[Tensor, Tensor | None]:
-            return attend.apply(params["self_attn"], x, mask=mask, return_weights=return_weights, fused=fused)
+        how = {"return_weights": return_weights, "fused": fused}
 
+        def attention(x: Tensor) -> tuple[Tensor, Tensor | None]:
+            if last is None:
+                return attend.apply(params["self_attn"], x, mask=mask, **how)
+            own = mask if mask is None or mask.shape[-2] == 1 else mask[..., -last:, :]
+            return attend.apply(params["self_attn"], x[..., -last:, :], x, mask=own, **how)
+
+        if last is not None:
+            checks.integer(least=1, last=last)
         return Attended(*around(params, x, attention))
 
     def extend(params: Params, x: Float[Tensor, "..."], past: KeyValues) -> tuple[Tensor, KeyValues]:

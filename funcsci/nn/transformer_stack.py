@@ -10,6 +10,7 @@ from torch import Tensor
 from funcsci import checks, random
 from funcsci.nn.activations import Activation
 from funcsci.nn.attention import Attended
+from funcsci.nn.initializers import Initializer
 from funcsci.nn.key_values import KeyValues
 from funcsci.nn.model import Model, Params, placed
 from funcsci.nn.transformer import norm_of, transformer_layer
@@ -23,8 +24,10 @@ class TransformerStack(NamedTuple):
 
     Attributes:
         init: `init(key, *, dtype=None, device=None) -> params`.
-        apply: `apply(params, x, *, mask=None, return_weights=False, fused=False)` gives an `Attended`, whose
-            weights are those of all layers, shape `(layers, *batch, heads, positions, positions)`.
+        apply: `apply(params, x, *, mask=None, return_weights=False, fused=False, last=None)` gives an
+            `Attended`, whose weights are those of all layers, shape `(layers, *batch, heads, positions,
+            positions)`. With a number for `last`, the last layer works out only so many positions at the
+            end, and no weights are given.
         start: `start(params, batch, window)`, empty `KeyValues` for each layer.
         extend: `extend(params, x, past) -> (output, past)`, the outputs at the next positions of a sequence,
             as in `MultiHeadAttention`, with the list of `KeyValues` for `past`.
@@ -54,6 +57,7 @@ def transformer_stack(
     eps: float = 1e-5,
     bias: bool = True,
     rotary: bool = False,
+    weight_init: Initializer | None = None,
 ) -> TransformerStack:
     """Layers of a transformer: an encoder without a mask, a decoder alone with a causal one.
 
@@ -71,6 +75,7 @@ def transformer_stack(
         eps: as there.
         bias: as there.
         rotary: as there.
+        weight_init: as there.
 
     Returns:
         A `TransformerStack`, whose params are those of `torch.nn.TransformerEncoder` by name and shape.
@@ -95,19 +100,19 @@ def transformer_stack(
     checks.integer(least=1, layers=layers)
     layer = transformer_layer(
         width, heads, hidden, activation=activation, gated=gated, norm=norm, norm_first=norm_first, eps=eps,
-        bias=bias, rotary=rotary,
+        bias=bias, rotary=rotary, weight_init=weight_init,
     )  # fmt: skip
-    last = norm_of(norm, width, eps, bias) if norm is not None and norm_first else None
+    final = norm_of(norm, width, eps, bias) if norm is not None and norm_first else None
 
     def init(
         key: Key, *, dtype: torch.dtype | None = None, device: str | torch.device | None = None
     ) -> Params:
         keys = random.split(placed(key, device), layers)
         made = {"layers": [layer.init(one, dtype=dtype) for one in keys]}
-        return made if last is None else {**made, "norm": last.init(key, dtype=dtype, device=device)}
+        return made if final is None else {**made, "norm": final.init(key, dtype=dtype, device=device)}
 
     def finished(params: Params, x: Tensor) -> Tensor:
-        return x if last is None else last.apply(params["norm"], x)
+        return x if final is None else final.apply(params["norm"], x)
 
     def apply(
         params: Params,
@@ -116,10 +121,17 @@ def transformer_stack(
         mask: Tensor | None = None,
         return_weights: bool = False,
         fused: bool = False,
+        last: int | None = None,
     ) -> Attended:
+        if last is not None and return_weights:
+            raise ValueError(
+                f"return_weights=True must come without last, for which layers differ in their positions. "
+                f"Got last={last}. Try last=None."
+            )
         maps: list[Tensor] = []
-        for own in params["layers"]:
-            x, weights = layer.apply(own, x, mask=mask, return_weights=return_weights, fused=fused)
+        for place, own in enumerate(params["layers"], 1):
+            few = last if place == layers else None
+            x, weights = layer.apply(own, x, mask=mask, return_weights=return_weights, fused=fused, last=few)
             maps += [] if weights is None else [weights]
         return Attended(finished(params, x), torch.stack(maps) if return_weights else None)
 

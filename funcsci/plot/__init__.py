@@ -3,6 +3,10 @@
 They know nothing of solvers and open no window; what is drawn is computed on the floors above.
 """
 
+from funcsci.plot.attention import attention_figure as attention_figure
+from funcsci.plot.chaos import error_growth_figure as error_growth_figure
+from funcsci.plot.chaos import prediction_times_figure as prediction_times_figure
+from funcsci.plot.chaos import trajectories_figure as trajectories_figure
 from funcsci.plot.comparison import comparison_figure as comparison_figure
 from funcsci.plot.fields import Misfit as Misfit
 from funcsci.plot.fields import curves_figure as curves_figure

@@ -13,7 +13,7 @@ from funcsci.interop import state_dict
 from funcsci.models import MODELS
 
 CPU, KEY = torch.device("cpu"), random.key(0)
-SMALL = {"vgg": 4, "autoencoder": 4}
+SMALL = {"vgg": 4, "autoencoder": 4, "forecaster": 2, "operator_transformer": 2, "causal_transformer": 2}
 """Fewer samples in a batch, for time."""
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from torch import Tensor
 from torch.fx import GraphModule
 
-from funcsci.compile.clean import FOLDED_ELEMENTS, clean, observe, specialize
+from funcsci.compile.clean import FOLDED_ELEMENTS, clean, fold_tables, observe, specialize
 from funcsci.compile.trace import trace
 
 Function = Callable[..., list[Tensor]]
@@ -205,3 +205,23 @@ def test_the_observer_sees_what_the_graph_computes() -> None:
     by_name = {node.name: facts for node, facts in seen.facts.items()}
     assert (by_name["t"].sizes, by_name["t"].strides, by_name["t"].offset) == ((3, 2), (1, 3), 0)
     assert [node.name for node in seen.fills] == ["zeros"]
+
+
+def test_dear_tables_are_computed_once_and_cheap_ones_are_left_to_the_compiler():
+    """Sines of positions become a constant, a mask of positions does not; what leaves is made anew."""
+
+    def function(x):
+        place = torch.arange(3.0)
+        wave = torch.sin(2.0 * place) + place
+        return [x * wave, torch.where(place > 1, x, 0.0), torch.cos(place)]
+
+    x = torch.tensor([1.0, 2.0, 3.0])
+    module = fold_tables(clean(traced(function, x), [x]), [x])
+    targets = [node.target for node in module.graph.nodes]
+    aten = torch.ops.aten
+    assert aten.sin.default not in targets
+    assert {aten.gt.Scalar, aten.cos.default} <= set(targets)
+    for _ in range(2):
+        for found, expected in zip(module(x), function(x), strict=True):
+            assert torch.equal(found, expected)
+        module(x)[2].zero_()

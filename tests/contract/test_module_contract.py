@@ -47,6 +47,62 @@ def autoencoder_twin() -> N.Module:
     return N.Sequential(encoder, decoder)
 
 
+class Forecaster(N.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = N.LSTM(2, 3, num_layers=2, batch_first=True)
+        self.head = N.Linear(3, 2)
+
+    def forward(self, x):
+        return self.head(self.lstm(x)[0][:, -1])
+
+
+class Circle(N.Module):
+    """Attention of two heads in four features, with a number for each way around six points."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.project, self.out = N.Linear(4, 12), N.Linear(4, 4)
+        self.nearness = N.Parameter(torch.randn(2, 6))
+
+    def forward(self, x):
+        query, key, value = (one.reshape(-1, 6, 2, 2) for one in self.project(x).chunk(3, -1))
+        scores = torch.einsum("bihd,bjhd->bhij", query, key) / 2**0.5
+        scores = scores + torch.stack([self.nearness.roll(place, -1) for place in range(6)], -2)
+        return self.out(torch.einsum("bhij,bjhd->bihd", scores.softmax(-1), value).flatten(-2))
+
+
+class OperatorTransformer(N.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = N.Linear(6, 4), N.Linear(4, 1)
+        self.layers = N.ModuleList([Circle(), Circle()])
+
+    def forward(self, x):
+        x = self.embed(torch.stack([x.roll(-place, -1) for place in range(6)], -2))
+        for layer in self.layers:
+            x = x + layer(x)
+        return self.head(x).squeeze(-1)
+
+
+class CausalTransformer(N.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        layer = {"activation": "gelu", "dropout": 0.0, "batch_first": True, "norm_first": True}
+        self.embed, self.head = N.Linear(3, 4), N.Linear(4, 3)
+        self.positions = N.Embedding(5, 4)
+        self.stack = N.Module()
+        self.stack.layers = N.ModuleList(N.TransformerEncoderLayer(4, 2, 6, **layer) for _ in range(2))
+        self.stack.norm = N.LayerNorm(4)
+
+    def forward(self, x):
+        future = torch.ones(5, 5, dtype=torch.bool, device=x.device).triu(1)
+        inner = self.embed(x) + self.positions.weight
+        for layer in self.stack.layers:
+            inner = layer(inner, src_mask=future)
+        return x + self.head(self.stack.norm(inner))
+
+
 class Residual(N.Module):
     """A module of a user: skips, statistics inside, and an average of its own."""
 
@@ -77,6 +133,15 @@ TWINS = {
     "logistic": Twin(lambda: Logistic(2, 1), (8, 2), models.logistic_regression),
     "vgg": Twin(vgg_twin, (6, 1, 8, 8), lambda: models.vgg((1, 2, 3, 4), size=8)),
     "autoencoder": Twin(autoencoder_twin, (2, 1, 28, 28), lambda: models.autoencoder((1, 2, 3, 4))),
+    "forecaster": Twin(Forecaster, (4, 5, 2), lambda: models.forecaster(2, 3)),
+    "operator_transformer": Twin(
+        OperatorTransformer, (3, 6), lambda: models.operator_transformer(6, 4, 2, 2).model
+    ),
+    "causal_transformer": Twin(
+        CausalTransformer,
+        (3, 5, 3),
+        lambda: models.causal_transformer(3, width=4, heads=2, layers=2, hidden=6, context=5).model,
+    ),
     "perceptron": Twin(
         lambda: N.Sequential(N.Linear(3, 8), N.Tanh(), N.Sequential(N.LayerNorm(8), N.Linear(8, 2))), (8, 3)
     ),

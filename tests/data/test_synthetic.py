@@ -2,15 +2,16 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
 
 from funcsci import random
-from funcsci.data import noisy_line, noisy_sine, two_blobs
+from funcsci.data import noisy_line, noisy_sine, noisy_waves, two_blobs
 
 KEY = random.key(67)
-MAKERS = [noisy_line, noisy_sine, two_blobs]
+MAKERS = [noisy_line, noisy_sine, noisy_waves, two_blobs]
 
 
 def test_a_line_is_found_again_by_regression():
@@ -28,6 +29,17 @@ def test_a_sine_has_normal_noise_at_equally_spaced_points():
     assert torch.equal(data["x"], torch.linspace(-10, 10, 1000).unsqueeze(1))
     error = (data["y"] - torch.sin(data["x"])).squeeze(1).numpy()
     assert stats.kstest(error / 0.1, "norm").pvalue > 0.01
+
+
+def test_waves_are_a_linear_recurrence_and_normal_noise():
+    t, clean = noisy_waves(KEY, noise=0.0).values()
+    torch.testing.assert_close(t, 0.1 * torch.arange(1000.0).unsqueeze(1), rtol=0, atol=1e-12)
+    # Each wave obeys s[n + 1] = 2 cos(w dt) s[n] - s[n - 1]; of two, the product of both polynomials.
+    law = np.polymul([1, -2 * np.cos(0.1), 1], [1, -2 * np.cos(0.05), 1])
+    assert np.abs(np.convolve(clean.squeeze(1).numpy(), law, "valid")).max() < 1e-12
+    assert clean[0] == 0 and float(clean[1]) == pytest.approx(np.sin(0.1) + np.sin(0.05), abs=1e-15)
+    error = (noisy_waves(KEY, noise=0.3)["y"] - clean).squeeze(1).numpy()
+    assert stats.kstest(error / 0.3, "norm").pvalue > 0.01
 
 
 def test_blobs_are_normal_about_their_centers():
@@ -67,6 +79,9 @@ def test_the_key_decides_and_dtype_and_device_are_followed(make):
         (lambda: noisy_sine(KEY, 1), ValueError, "samples must be at least 2"),
         (lambda: noisy_sine(KEY, interval=(1, 0)), ValueError, "interval must run forward"),
         (lambda: noisy_sine(KEY, noise="much"), TypeError, "noise must be a real number"),
+        (lambda: noisy_waves(KEY, 0), ValueError, "samples must be at least 1"),
+        (lambda: noisy_waves(KEY, dt=0.0), ValueError, "dt must be positive. Got dt=0.0."),
+        (lambda: noisy_waves(KEY, noise=-0.1), ValueError, "noise must not be negative"),
         (lambda: two_blobs(KEY, 1.5), TypeError, "samples must be an integer"),
         (lambda: two_blobs(KEY, std=-0.1), ValueError, "std must not be negative"),
         (

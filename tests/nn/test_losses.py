@@ -82,6 +82,21 @@ def test_binary_losses_at_their_limits():
     assert certain.tolist() == [0.0, 100.0]
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_sure_and_right_answer_keeps_its_loss_and_gradient_in_single_precision(sign):
+    z = sign * torch.tensor([10.0, 20.0, 40.0], dtype=torch.float32)
+    y = torch.full_like(z, float(sign > 0))
+
+    def loss(z):
+        return nn.binary_cross_entropy_with_logits(z, y, reduction="sum")
+
+    exact = torch.log1p(torch.exp(-z.double().abs()))
+    found = nn.binary_cross_entropy_with_logits(z, y, reduction="none")
+    torch.testing.assert_close(found.double(), exact, rtol=1e-6, atol=0)
+    slope = -sign * torch.sigmoid(-z.double().abs())
+    torch.testing.assert_close(torch.func.grad(loss)(z).double(), slope, rtol=1e-6, atol=0)
+
+
 def test_relative_l2_is_the_ratio_of_norms():
     prediction, target = values(3, 4, 5), values(3, 4, 5, seed=1)
     expected = torch.stack(

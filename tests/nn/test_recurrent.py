@@ -146,6 +146,25 @@ def test_a_gradient_fades_within_the_power_of_the_largest_singular_value(size, g
     ).all()
 
 
+def test_eigenvalues_bound_nothing():
+    cell = nn.rnn_cell(1, 2, bias=False)
+    params = {**cell.init(KEY), "weight_hh": torch.tensor([[0.5, 4.0], [0.0, 0.5]])}  # 0.5 is both of them
+    fading = nn.gradient_through_time(cell, params, torch.zeros(12, 1))
+    assert fading.norms[-2] > 4 and fading.norms[-3] > 4 and fading.norms[0] < 0.1
+    assert (fading.norms <= fading.bound * (1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize(("kind", "gate", "last"), [("lstm", 1, 0.5), ("gru", 1, 1.0)])
+def test_a_gate_keeps_what_no_recurrent_weight_would(kind, gate, last):
+    cell = CELLS[kind][0](1, 3)
+    params = tree.map(torch.zeros_like, cell.init(KEY))
+    rows = torch.arange(len(params["bias_ih"])) // 3 == gate
+    fading = nn.gradient_through_time(cell, {**params, "bias_ih": 5.0 * rows}, torch.zeros(12, 1))
+    kept = torch.sigmoid(torch.tensor(5.0)) ** torch.arange(12, 0, -1)
+    torch.testing.assert_close(fading.norms[:-1], last * kept, rtol=1e-12, atol=0)
+    assert (fading.bound[:-1] == 0).all()  # which holds for the plain cell alone
+
+
 @pytest.mark.parametrize("kind", CELLS)
 def test_the_norms_are_those_of_the_whole_derivative(kind):
     cell = CELLS[kind][0](2, 3)

@@ -14,6 +14,11 @@ def values(*shape: int, seed: int = 0) -> torch.Tensor:
     return random.normal(random.key(70 + seed), shape)
 
 
+def applied(**how):
+    stack = nn.transformer_stack(8, 2, 2, 5)
+    return stack.apply(stack.init(KEY), values(2, 6, 8), **how)
+
+
 @pytest.mark.parametrize("norm_first", [False, True])
 def test_a_stack_equals_torchs(norm_first):
     stack = nn.transformer_stack(8, 2, 3, 5, activation="gelu", norm_first=norm_first)
@@ -56,6 +61,21 @@ def test_the_maps_are_those_of_each_layer():
     assert torch.equal(stack.model.apply(params, x), stack.apply(params, x).output)
 
 
+@pytest.mark.parametrize(
+    "mask", [None, nn.causal_mask(6), nn.causal_mask(6)[-1:], nn.causal_mask(6).expand(2, 6, 6)]
+)
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_the_end_alone_is_the_end_of_all(norm_first, mask):
+    """Also for a mask of one row for all queries, and one for each sample."""
+    for rotary in (False, True):
+        stack = nn.transformer_stack(8, 2, 2, 5, norm_first=norm_first, rotary=rotary)
+        params, x = stack.init(KEY), values(2, 6, 8)
+        whole = stack.apply(params, x, mask=mask).output
+        for last in (1, 4, 6):
+            found = stack.apply(params, x, mask=mask, last=last).output
+            torch.testing.assert_close(found, whole[:, -last:], rtol=0, atol=1e-13)
+
+
 def test_begins_anew_with_each_key_on_every_device():
     stack = nn.transformer_stack(8, 2, 2, 5, norm_first=True)
     params = stack.init(KEY)
@@ -71,6 +91,12 @@ def test_begins_anew_with_each_key_on_every_device():
         (lambda: nn.transformer_stack(8, 2, 0), "layers must be at least 1. Got layers=0."),
         (lambda: nn.transformer_stack(8, 3, 1), "heads must divide the width 8. Got heads=3. Try heads=2."),
         (lambda: nn.transformer_stack(8, 2, 1, norm="batch"), "norm must be one of 'layer', 'rms'."),
+        (lambda: applied(last=0), "last must be at least 1. Got last=0."),
+        (
+            lambda: applied(last=2, return_weights=True),
+            "return_weights=True must come without last, for which layers differ in their positions. "
+            "Got last=2.",
+        ),
     ],
 )
 def test_errors_say_what_must_hold(call, message):
