@@ -1,7 +1,7 @@
 """A causal transformer for states of three numbers: a training step and a generated state, beside nn.Module.
 
-Width 64, 4 heads, 4 layers, 50 states, batches of 64, float32. Every form is timed in turn, block by block, and
-the median of its blocks is printed: the forms share whatever else the machine does. Run it with
+Width 64, 4 heads, 4 layers, 50 states, batches of 64, float32. Every form is timed in turn, block by block,
+and the median of its blocks is printed: the forms share whatever else the machine does. Run it with
 OMP_NUM_THREADS=1 for the figures of one core.
 """
 

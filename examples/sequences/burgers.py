@@ -18,7 +18,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--viscosity", type=float, default=0.01)
 parser.add_argument("--seed", type=int, default=0)
 options = parser.parse_args()
-samples, batch_size, epochs = (60, 20, 30) if SMOKE else (1000, 50, 300)
+samples, batch, epochs = (60, 20, 30) if SMOKE else (1000, 50, 300)
 bound = 0.6 if SMOKE else 1e-2 if options.viscosity < 0.1 else 2e-3
 
 keys = random.split(random.key(options.seed), 4)
@@ -36,11 +36,9 @@ def loss(params, pairs, *, key):
     return nn.relative_l2(model.apply(params, x), y / scale)
 
 
-rate = optim.one_cycle(2e-2, epochs * samples // batch_size)
+rate = optim.one_cycle(2e-2, epochs * samples // batch)
 optimizer = optim.chain(optim.clip_by_global_norm(1.0), optim.soap(rate))
-result = train.fit(
-    loss, model.init(keys[2]), optimizer, seen, key=keys[3], epochs=epochs, batch_size=batch_size
-)
+result = train.fit(loss, model.init(keys[2]), optimizer, seen, key=keys[3], epochs=epochs, batch_size=batch)
 print(result, end="\n\n")
 found = scale * model.apply(result.params, unseen["x"])
 errors = nn.relative_l2(found, unseen["y"], reduction="none")
@@ -51,30 +49,32 @@ print(f"{tree.size(result.params)} parameters; relative L2 error at viscosity {o
 print(f"transformer: mean {errors.mean():.2e}, median {errors.median():.2e}, worst {errors.max():.2e}")
 print(f"heat equation, without the wave's own speed: mean {without:.2e}")
 
-# How far away what a point takes up is, on average: 0 is the point itself, 1/4 is all points alike.
-way = torch.arange(points) - torch.arange(points)[:, None]
-apart = torch.minimum(way.abs(), points - way.abs()) / points
-maps = model.attention(result.params, unseen["x"])
-for number, weights in enumerate(maps, 1):
-    far = (weights * apart).sum(-1).mean((0, 2))  # of each head
-    print(f"layer {number}: mean attended distance {', '.join(f'{one:.2f}' for one in far)}")
 # The weights by which the solution is an average of the beginning: exp(-integral / 2ν) times the heat kernel.
+way = torch.arange(points) - torch.arange(points)[:, None]
 series = torch.fft.rfft(unseen["x"]) / (1j * wave.clamp(min=1.0))  # the first is of the mean, which is zero
 kernel = torch.fft.irfft(torch.exp(-options.viscosity * wave**2)).clamp(min=1e-7)
 scores = -torch.fft.irfft(series) / (2 * options.viscosity)
 exact = torch.softmax(scores[:, None] + kernel.log()[way], -1)
-print(f"Cole and Hopf: mean attended distance {(exact * apart).sum(-1).mean():.2f}")
 average = (exact @ unseen["x"][..., None]).squeeze(-1)
-print(f"the average with these weights: relative L2 error {nn.relative_l2(average, unseen['y']):.1e}")
+print(f"the average by Cole and Hopf's weights: {nn.relative_l2(average, unseen['y']):.1e}\n")
+# How far away what a point takes up is, on average: 0 is the point itself, 1/4 is all points alike.
+apart = torch.minimum(way.abs(), points - way.abs()) / points
+maps = model.attention(result.params, unseen["x"])
+alike = torch.full((1, 1, points, points), 1 / points)
+told = {"Cole and Hopf": exact[:, None], "all alike": alike, "layer 1": maps[0], "layer 2": maps[1]}
+for name, weights in told.items():
+    far = (weights * apart).sum(-1).mean((0, 2))  # of each head
+    shared = torch.minimum(weights, exact[:, None]).sum(-1).mean((0, 2))  # with Cole and Hopf's weights
+    far, shared = (" ".join(f"{one:.2f}" for one in row) for row in (far, shared))
+    print(f"{name:<14} mean distance {far:<20} shared {shared}")
 
 figure, place = Figure(figsize=(11, 5), layout="constrained"), torch.arange(points) / points
-order = errors.argsort()
-chosen = {"best": order[0], "median": order[len(order) // 2], "worst": order[-1]}
+chosen = dict(zip(("best", "median", "worst"), errors.argsort()[[0, samples // 10, -1]], strict=True))
 for column, (name, one) in zip(figure.subplots(2, 3, sharex=True).T, chosen.items(), strict=True):
     column[0].plot(place, unseen["x"][one], color="#999999", lw=1, label="time 0")
     column[0].plot(place, unseen["y"][one], color="#f0a830", lw=5, alpha=0.5, label="time 1")
     column[0].plot(place, found[one], color="#2b4c9b", lw=1.5, label="transformer")
-    column[0].set_title(f"{name} of {len(order)}: relative error {errors[one]:.1e}", fontsize=10)
+    column[0].set_title(f"{name} of {len(errors)}: relative error {errors[one]:.1e}", fontsize=10)
     column[1].semilogy(place, (found - unseen["y"])[one].abs().clamp(min=1e-9), color="#2b4c9b", lw=1)
     column[1].set(xlabel="x", ylabel="|error|")
 figure.axes[0].legend(frameon=False, fontsize=8)

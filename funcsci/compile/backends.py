@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, fx
 
 from funcsci import checks
+from funcsci.compile.biases import biases_apart
 from funcsci.compile.clean import clean, fold_tables, specialize
 from funcsci.compile.pooling import without_scatter
 from funcsci.compile.rows import rows_as_sums
@@ -50,7 +51,7 @@ def _compiled(module: fx.GraphModule, examples: list[Tensor]) -> Program:
             options |= {"cpp_wrapper": True, "realize_opcount_threshold": REALIZED_OPERATIONS}
     if hasattr(torch.compiler, "skip_all_guards_unsafe"):  # safe here: jit has checked the call itself
         options["guard_filter_fn"] = torch.compiler.skip_all_guards_unsafe
-    module = without_scatter(_without_factors(fold_tables(module, examples)))
+    module = biases_apart(without_scatter(_without_factors(fold_tables(module, examples))))
     program = torch.compile(module, fullgraph=True, dynamic=False, options=options)
     # The first call decides what is compiled. Arguments that are one tensor would be taken for one in every
     # later call too, so it gets tensors that share nothing.
