@@ -45,9 +45,9 @@ windows = data.windows(series, CONTEXT + 1, stride=EVERY)
 how = {"method": "gauss_newton", "solver": "qr", "steps": 3, "warn": False}
 fit = optim.least_squares(residual, params["head"], windows, **how)
 params = {**params, "head": fit.params}
-error = (2 * fit.value / windows[:, 1:].numel()).sqrt()
+error = float((2 * fit.value / windows[:, 1:].numel()).sqrt())
 print(f"the head's {tree.size(fit.params)} of {tree.size(params):,} parameters are fitted")
-print(f"error of a step: {float(error):.1e} of its size; {time.perf_counter() - begin:.0f} s of training")
+print(f"error of a step: {error:.1e} of its size; {time.perf_counter() - begin:.0f} s of training")
 
 # Another trajectory, from another initial state: seeds of 50 states each, and what came after them.
 other = data.lorenz(STARTS * 100 + CONTEXT + LENGTH, dt=DT, start=(-8.0, 7.0, 25.0)).to(options.device)
@@ -59,20 +59,16 @@ for dtype in (torch.float64, torch.float32):
     cast = tree.map(lambda leaf, dtype=dtype: leaf.to(dtype), params)
     forecasts[name] = models.generate(model, cast, seeds.to(dtype), LENGTH).double()
     for limit in (0.3, 0.5, 0.4):
-        found = chaos.valid_prediction_time(
-            forecasts[name], truth, lyapunov=LYAPUNOV, threshold=limit, **judge
-        )
+        rules = {"lyapunov": LYAPUNOV, "threshold": limit, **judge}
+        found = chaos.valid_prediction_time(forecasts[name], truth, **rules).cpu()
         low, median, high = torch.quantile(found, torch.tensor([0.25, 0.5, 0.75])).tolist()
         tracked = float((found > 499.5 * DT * LYAPUNOV).double().mean())
-        print(
-            f"{name}, threshold {limit}: median {median:5.2f} Lyapunov times, quartiles {low:.2f} "
-            f"and {high:.2f}; {tracked:.0%} on track for 500 steps"
-        )
-    times[name] = found.cpu()
-    assert tracked >= 0.95
-    assert SMOKE or median >= 9
+        print(f"{name}, threshold {limit}: median {median:5.2f} Lyapunov times, quartiles {low:.2f}", end=" ")
+        print(f"and {high:.2f}; {tracked:.0%} on track for 500 steps")
+    times[name] = found
+    assert tracked >= 0.95 and (SMOKE or median >= 9)
 
-# The model as a dynamical system of its own: the exponent of its map of windows, by forward mode.
+# The model as a dynamical system of its own: the exponent of its map of windows.
 exponent = chaos.largest_lyapunov_exponent(
     lambda window: torch.cat([window[..., 1:, :], model.next(params, window)[..., None, :]], -2),
     seeds[:8], dt=DT, steps=100 if SMOKE else 5000, state_dims=2, backend="trace", progress_bar=not SMOKE,
@@ -82,12 +78,11 @@ assert abs(exponent.value - LYAPUNOV) < (1.0 if SMOKE else 0.05)
 
 growth = {name: chaos.error_growth(one, truth, **judge).error.cpu() for name, one in forecasts.items()}
 shown = {"truth": truth[0, :1200].cpu(), "forecast": forecasts["rolled out in float64"][0, :1200].cpu()}
-figures = {
-    "forecast": plot.trajectories_figure(shown, title="A trajectory, and its forecast from 50 states"),
-    "error": plot.error_growth_figure(
-        DT * torch.arange(1.0, LENGTH + 1), growth, lyapunov=LYAPUNOV, threshold=0.4, title="The mean error"
-    ),
-    "times": plot.prediction_times_figure(times, title="How long forecasts hold"),
-}
-for name, figure in figures.items():
-    figure.savefig(f"lorenz_{name}.png", dpi=120)
+plot.trajectories_figure(shown, title="A trajectory, and its forecast from 50 states").savefig(
+    "lorenz_forecast.png"
+)
+after, rules = DT * torch.arange(1.0, LENGTH + 1), {"lyapunov": LYAPUNOV, "threshold": 0.4}
+plot.error_growth_figure(after, growth, title="The mean error of forecasts", **rules).savefig(
+    "lorenz_error.png"
+)
+plot.prediction_times_figure(times, title="How long forecasts hold").savefig("lorenz_times.png")

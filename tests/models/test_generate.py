@@ -37,8 +37,10 @@ def test_the_memory_of_a_band_equals_working_through_the_whole_history(backend):
     torch.testing.assert_close(BANDED.apply(params, whole)[:, 5:-1], found, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("begin", [1, 5, 8, 11])
+@pytest.mark.parametrize(
+    ("begin", "backend"),
+    [*((begin, "trace") for begin in (1, 5, 8, 11)), pytest.param(5, "compile", marks=pytest.mark.slow)],
+)
 def test_a_context_is_remembered_until_it_is_full_and_then_worked_through(begin, backend):
     params = GLOBAL.init(KEY)
     seeds = values(2, begin, 3)
