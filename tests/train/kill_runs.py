@@ -19,7 +19,9 @@ import torch
 
 from funcsci import nn, optim, random, train, tree
 
-STEPS = 60
+STEPS, EVERY = 60, 3
+LATEST = 45
+"""A run is killed once it has saved a step before this one, and some steps later at the most."""
 KEY = random.key(7)
 MODEL = nn.mlp((2, 32, 32, 1))
 X = random.normal(KEY, (100, 2))
@@ -36,7 +38,7 @@ def run(folder: Path) -> None:
     train.fit(
         loss, MODEL.init(KEY), optim.adam(1e-2), DATA, state={"mean": torch.tensor(0.0)}, key=KEY,
         batch_size=16, drop_last=True, steps=STEPS, report_every=4, patience=1000,
-        checkpoint=train.Checkpoints(folder, every=3), backend="eager", progress_bar=False,
+        checkpoint=train.Checkpoints(folder, every=EVERY), backend="eager", progress_bar=False,
     )  # fmt: skip
 
 
@@ -78,13 +80,16 @@ def main(top: Path, count: int) -> None:
     whole = top / "whole"
     begin = time.perf_counter()
     finish(whole)
-    duration = time.perf_counter() - begin
+    step = (time.perf_counter() - begin) / STEPS
     killed, stopped_at, digests = 0, [], []
     for number in range(count):
         folder = top / f"killed-{number}"
-        share = float(random.uniform(random.fold_in(KEY, number), minval=0.02, maxval=0.9))
+        share, delay = random.uniform(random.fold_in(KEY, number), (2,)).tolist()
         child = fork(folder)
-        time.sleep(share * duration)
+        # By the run's own progress, not by the clock: how long a step takes changes with what else runs.
+        while steps_of(folder) < int(share * LATEST):
+            time.sleep(0.1 * step)
+        time.sleep(delay * EVERY * step)
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         killed += os.WIFSIGNALED(status)
