@@ -18,8 +18,8 @@ def biases_apart(module: fx.GraphModule) -> fx.GraphModule:
             continue
         (view,) = node.users
         bias, *factors = node.args
-        shape = getattr(view.meta.get("tensor_meta"), "shape", ())
-        if view.target is not aten.view.default or len(shape) < 3 or len(bias.meta["tensor_meta"].shape) != 1:
+        viewed, added = (getattr(one.meta.get("tensor_meta"), "shape", ()) for one in (view, bias))
+        if view.target is not aten.view.default or len(viewed) < 3 or len(added) != 1:
             continue
         with graph.inserting_before(view):
             product = graph.call_function(aten.mm.default, tuple(factors))

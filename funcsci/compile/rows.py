@@ -21,8 +21,10 @@ def rows_as_sums(module: fx.GraphModule) -> fx.GraphModule:
         if node.target not in (aten.mm.default, aten.addmm.default) or node.kwargs:
             continue
         *offset, row, matrix = node.args
-        sizes = [getattr(one.meta.get("tensor_meta"), "shape", (0, 0)) for one in (row, matrix)]
-        if sizes[0][0] != 1 or not 0 < sizes[1][0] * sizes[1][1] <= LARGEST:
+        first, second = (one.meta.get("tensor_meta") for one in (row, matrix))
+        if first is None or second is None or not first.dtype.is_floating_point:
+            continue  # a sum of whole numbers is of another dtype than their product
+        if first.shape[0] != 1 or not 0 < second.shape.numel() <= LARGEST:
             continue
         with graph.inserting_before(node):
             product = graph.call_function(

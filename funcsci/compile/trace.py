@@ -178,7 +178,12 @@ def _refuse_dynamic_shapes(graph: fx.Graph) -> None:
 
 
 def _is_mask(index: Any) -> bool:
-    return isinstance(index, fx.Node) and index.meta["tensor_meta"].dtype in (torch.bool, torch.uint8)
+    if not isinstance(index, fx.Node):
+        return False
+    if index.op == "get_attr":  # a tensor that the function closes over
+        constant: Any = getattr(index.graph.owning_module, str(index.target))
+        return constant.dtype in (torch.bool, torch.uint8)
+    return index.meta["tensor_meta"].dtype in (torch.bool, torch.uint8)
 
 
 def is_write(node: fx.Node) -> bool:

@@ -11,6 +11,7 @@ from funcsci import checks, nn, random
 from funcsci.nn import KeyValues, Model, Params
 from funcsci.nn.activations import Activation
 from funcsci.nn.initializers import Initializer
+from funcsci.nn.model import placed
 from funcsci.random import Key
 
 POSITIONS = ("learned", "sinusoidal", "rotary")
@@ -72,7 +73,8 @@ class CausalTransformer(NamedTuple):
             time)`.
         start: `start(params, batch) -> past`, nothing seen yet, for the shape of the batch dimensions.
         extend: `extend(params, x, past) -> (y, past)`: the same as `apply` to the whole series, of which `x`
-            are the next states, without working through the others again.
+            are the next states, without working through the others again. Where there is a context, it is so
+            until that is full; learned positions end there.
         context: how many states `apply` and `extend` see at most, the latest included; None: no end.
         window: how many states each layer looks back; None: all.
         features: numbers in a state.
@@ -176,17 +178,17 @@ def causal_transformer(
     def init(
         key: Key, *, dtype: torch.dtype | None = None, device: str | torch.device | None = None
     ) -> Params:
-        keys = random.split(key, 4)
-        made = stack.init(keys[1], dtype=dtype, device=device)
+        keys = random.split(placed(key, device), 4)
+        made = stack.init(keys[1], dtype=dtype)
         for layer in made["layers"]:
             layer["self_attn"]["out_proj"] = {
                 name: attention_scale * leaf for name, leaf in layer["self_attn"]["out_proj"].items()
             }
         return {
-            "embed": embed.init(keys[0], dtype=dtype, device=device),
-            **({} if learned is None else {"positions": learned.init(keys[2], dtype=dtype, device=device)}),
+            "embed": embed.init(keys[0], dtype=dtype),
+            **({} if learned is None else {"positions": learned.init(keys[2], dtype=dtype)}),
             "stack": made,
-            "head": head.init(keys[3], dtype=dtype, device=device),
+            "head": head.init(keys[3], dtype=dtype),
         }
 
     def embedded(params: Params, x: Tensor, first: int | Tensor) -> Tensor:

@@ -37,6 +37,8 @@ def generate(
       which changes everything that later ones had learned from it, so the context is worked through anew;
     - any other model is given as many states as there are in the seeds.
 
+    Inside a transform the steps are inlined, so a loss of several generated states has a gradient.
+
     Args:
         model: gives the next state of every one, shape `(batch, time, features)`, or of the last alone, shape
             `(batch, features)`.
@@ -66,7 +68,7 @@ def generate(
     checks.integer(least=1, n=n)
     _check(model, seeds)
     backend = choose(backend, steps=n)
-    with torch.no_grad(), progress.bar(n, "states", shown=progress_bar) as bar:
+    with progress.bar(n, "states", shown=progress_bar) as bar:
         if not isinstance(model, CausalTransformer):
             return _by_windows(model, params, seeds, n, backend, bar.update)
         known = seeds if model.context is None else seeds[:, -model.context :]

@@ -41,6 +41,17 @@ def test_a_product_that_is_read_twice_stays_whole():
 
 
 @pytest.mark.slow
+def test_a_bias_that_is_a_table_compiles_too():
+    def function(x, weight):
+        return torch.nn.functional.linear(x, weight, torch.arange(5.0).sin()).tanh()
+
+    inputs = values(2, 3, 6), values(5, 6)
+    torch.testing.assert_close(
+        jit(function, backend="compile")(*inputs), function(*inputs), rtol=1e-13, atol=1e-13
+    )
+
+
+@pytest.mark.slow
 def test_a_compiled_gradient_equals_the_eager_one():
     def loss(weights, x):
         for weight, bias in weights:

@@ -70,6 +70,13 @@ def test_statics_in_the_carry_stay_what_they_are():
     assert (float(total), two, [float(one) for one in outputs]) == (6.0, 2, [0.0, 2.0, 4.0])
 
 
+def test_statics_in_the_output_stay_what_they_are():
+    jitted = jit(lambda x: (2 * x, {"count": 3, "x": x}), backend="trace")
+    carry, outputs = repeat(jitted, 4, torch.ones(()))
+    assert float(carry) == 16
+    assert [(one["count"], float(one["x"])) for one in outputs] == [(3, 1.0), (3, 2.0), (3, 4.0), (3, 8.0)]
+
+
 @pytest.mark.wrong_types
 @pytest.mark.parametrize(
     ("call", "error", "message"),

@@ -42,6 +42,12 @@ def test_several_rows_and_large_matrices_are_left_alone(rows, columns):
     assert left == 2
 
 
+def test_whole_numbers_keep_their_dtype():
+    row, matrix = torch.arange(4, dtype=torch.int32)[None], torch.ones(4, 3, dtype=torch.int32)
+    module, left = products(lambda row, matrix: [row @ matrix], row, matrix)
+    assert left == 1 and module(row, matrix)[0].dtype == torch.int32
+
+
 @pytest.mark.slow
 def test_a_compiled_step_of_one_state_equals_the_eager_one():
     x, weight, bias = values(1, 1, 6), values(5, 6), values(5)

@@ -121,6 +121,17 @@ def test_writing_by_a_mask_and_indexing_by_numbers_keep_the_shape() -> None:
     assert torch.equal(jit(function, backend="trace")(-x)[0], -x)
 
 
+def test_indices_that_the_function_closes_over_keep_the_shape() -> None:
+    index = torch.tensor([2, 0])
+    assert jit(lambda x: x[index], backend="trace")(torch.arange(3.0)).tolist() == [2, 0]
+
+
+def test_a_mask_that_the_function_closes_over_is_refused_too() -> None:
+    mask = torch.tensor([True, False, True])
+    with pytest.raises(TypeError, match="shapes do not depend on values"):
+        jit(lambda x: x[mask], backend="trace")(torch.ones(3))
+
+
 def test_python_numbers_may_be_read_from_what_is_no_argument() -> None:
     scale = torch.tensor([2.0, 3.0])
     found = jit(lambda x: x * float(scale.numpy()[1]) * scale.tolist()[0], backend="trace")(torch.ones(1))

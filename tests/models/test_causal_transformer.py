@@ -107,6 +107,19 @@ def test_attention_may_begin_at_nothing():
     assert float(projection[0].abs().max()) == 0 < float(projection[1].abs().max())
 
 
+def test_weights_of_the_embedding_and_the_networks_are_drawn_as_told():
+    how = {**SMALL, "gated": True, "weight_init": nn.initializers.constant(0.5)}
+    params = models.causal_transformer(3, **how).init(KEY)
+    told = {
+        path
+        for path, leaf in zip(tree.paths(params), tree.leaves(params), strict=True)
+        if bool((leaf == 0.5).all())
+    }
+    layers = [f"['stack']['layers'][{number}]" for number in (0, 1)]
+    names = {f"{layer}['{name}']['weight']" for layer in layers for name in ("linear1", "gate", "linear2")}
+    assert told == {"['embed']['weight']", *names}
+
+
 def test_a_band_has_no_end():
     model, params = made("banded")
     x = values(1, 40, 3)

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from funcsci import models, random
+from funcsci import models, random, tree
 from funcsci.compile import compilations
 from funcsci.nn import Model
 
@@ -86,6 +86,24 @@ def test_one_step_is_one_program_for_all_states_and_all_calls(model, begin, prog
         assert len(made) == programs
         assert torch.equal(seeds, before)
         programs = 0
+
+
+@pytest.mark.parametrize("model", [BANDED, GLOBAL])
+def test_generated_states_have_gradients(model):
+    """For a loss of several steps: those of the loop, by the parameters and by the seeds, in both styles."""
+    params, seeds = model.init(KEY), values(2, 6, 3)
+
+    def ours(params, seeds):
+        return models.generate(model, params, seeds, 5, progress_bar=False).sin().sum()
+
+    def loop(params, seeds):
+        return by_hand(lambda x: model.apply(params, x), seeds, 5, model.context or 11).sin().sum()
+
+    found, expected = (torch.func.grad(one, argnums=(0, 1))(params, seeds) for one in (ours, loop))
+    assert tree.allclose(found, expected, rtol=1e-11, atol=1e-12)
+    leaf = seeds.clone().requires_grad_()
+    ours(params, leaf).backward()
+    torch.testing.assert_close(leaf.grad, expected[1], rtol=1e-11, atol=1e-12)
 
 
 def test_a_series_that_leaves_all_bounds_goes_on():
