@@ -127,6 +127,8 @@ def clean(module: fx.GraphModule, examples: list[Tensor]) -> fx.GraphModule:
     for node in list(graph.nodes):
         if node.op != "call_function" or node not in seen.facts or is_random(node) or is_write(node):
             continue
+        if node.target is aten.lift_fresh_copy.default and node in leaving:
+            node.target = aten.clone.default  # a compiler refuses to lift what is a constant (torch 2.1)
         twin = None if node in leaving else _neutral(node, seen)
         if twin is None:
             root = _root(node)
@@ -249,6 +251,7 @@ def _neutral(node: fx.Node, seen: _Observer) -> fx.Node | None:
         aten.alias.default,
         aten._to_copy.default,
         aten.lift_fresh.default,
+        aten.lift_fresh_copy.default,
     ) or (node.target in (aten.mul.Tensor, aten.div.Tensor) and real and _is_ones(node.args[1], seen)):
         source = node.args[0]
     elif node.target is aten.mul.Tensor and real and _is_ones(node.args[0], seen):

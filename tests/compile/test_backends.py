@@ -117,6 +117,13 @@ def test_the_compiler_makes_a_program_that_runs_without_python_guards() -> None:
 
 
 @pytest.mark.slow
+def test_a_number_that_the_function_makes_is_made_anew_in_each_call() -> None:
+    program = jit(lambda x: (torch.tensor([1.0, 2.0]) * x, torch.tensor([3.0, 4.0])), backend="compile")
+    program(torch.ones(2))[1].mul_(5)
+    assert [one.tolist() for one in program(torch.ones(2))] == [[1.0, 2.0], [3.0, 4.0]]
+
+
+@pytest.mark.slow
 def test_a_first_call_with_one_tensor_twice_says_nothing_of_later_calls() -> None:
     jitted = jit(lambda a, b: a + 2 * b, backend="compile")
     x = torch.arange(6.0).reshape(3, 2)
