@@ -111,16 +111,17 @@ def tests_torch(session: nox.Session, torch: str) -> None:
 def examples(session: nox.Session) -> None:
     """Every script of examples/, small enough to end in seconds, in a temporary folder."""
     install(session, ".")
-    scripts = sorted(ROOT.glob("examples/**/*.py"))
+    scripts = sorted(set(ROOT.glob("examples/**/*.py")) - set(ROOT.glob("examples/problems/*.py")))
     session.chdir(session.create_tmp())
-    smoke = {"FUNCSCI_SMOKE": "1", "MPLBACKEND": "Agg"}
+    drawn = {"MPLBACKEND": "Agg"}
     digits = session.run("python", "-c", HAS_MNIST, silent=True)
     for script in scripts:
         if not str(digits).endswith("yes\n") and "data.mnist" in script.read_text():
             session.warn(f"{script.name} is left out: MNIST is neither in FUNCSCI_DATA nor to be downloaded")
         else:
-            session.run("python", str(script), env=smoke)
-    session.run("funcsci", "solve", str(ROOT / "examples" / "pinn" / "problem.py"), env=smoke)
+            session.run("python", str(script), "--smoke", env=drawn)
+    for problem in sorted(ROOT.glob("examples/problems/*.py")):
+        session.run("funcsci", "solve", str(problem), env=drawn)
 
 
 @nox.session

@@ -13,10 +13,12 @@ machine hardly lengthens; on one thread they are the wall's where there is none.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import math
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -111,7 +113,8 @@ def deepxde_steps(hidden: tuple[int, ...]) -> Way:
     import deepxde
 
     deepxde.config.set_random_seed(0)
-    deepxde.config.set_default_float("float32")
+    with contextlib.redirect_stdout(sys.stderr):  # it says so, amid the table
+        deepxde.config.set_default_float("float32")
     torch.set_num_threads(threads)
     space, times = deepxde.geometry.Interval(-1, 1), deepxde.geometry.TimeDomain(0, 1)
     domain = deepxde.geometry.GeometryXTime(space, times)

@@ -1,6 +1,6 @@
 """Burgers' solution operator, learned by a transformer and by Fourier neural operators: one run, one table.
 
-    python benchmarks/burgers_operator.py [--viscosity 0.1 0.01] [--seed 0] [--threads 2]
+    python benchmarks/burgers_operator.py [--viscosity 0.1 0.01] [--seed 0] [--threads 1]
 
 1,000 functions of the stated law and what they are at time 1, on 64 points, to learn from, and 200 others of
 another key to be judged by: the mean relative L2 error. All networks see the same pairs, each at random as it
@@ -126,7 +126,7 @@ if __name__ == "__main__":
     parser.add_argument("--viscosity", type=float, nargs="+", default=[0.1, 0.01])
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=300)
     parser.add_argument("--rate", type=float, help="the largest, in place of each network's own")
     parser.add_argument("--backend", default="trace", help="of the step, as in jit")

@@ -1,6 +1,6 @@
 """The next value of a noisy signal: an LSTM, autoregression, and what knows the law. One run, one table.
 
-    python benchmarks/forecasting.py [--first 0] [--seeds 10] [--threads 2]
+    python benchmarks/forecasting.py [--first 0] [--seeds 10] [--threads 1]
 
 1,000 points of sin t + sin(t / 2) + noise of standard deviation 0.1, at dt = 0.1; each seed has a noise and
 first weights of its own. Windows of 50 values are to tell the next one; the last 200 points are held out, as
@@ -17,6 +17,7 @@ sinusoids       two sinusoids of any frequency, fitted to the first 800 points a
 
 import argparse
 import math
+import sys
 import time
 
 import torch
@@ -111,7 +112,7 @@ def main() -> None:
     )
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--hidden", type=int, default=16)
     parser.add_argument("--layers", type=int, default=1)
     parser.add_argument("--steps", type=int, default=600)
@@ -137,12 +138,11 @@ def main() -> None:
         }
         for name, value in found.items():
             table.setdefault(name, []).append(value)
-        print(
-            f"seed {seed}: " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()), flush=True
-        )
-    print(f"\n{'one-step error / noise':<24}{'mean':>8}{'lowest':>8}{'highest':>9}")
+        told = ", ".join(f"{name} {value:.3f}" for name, value in found.items())
+        print(f"seed {seed}: {told}", file=sys.stderr, flush=True)
+    print("| one step ahead, error / noise | mean | lowest | highest |\n|---|---:|---:|---:|")
     for name, values in table.items():
-        print(f"{name:<24}{sum(values) / len(values):8.3f}{min(values):8.3f}{max(values):9.3f}")
+        print(f"| {name} | {sum(values) / len(values):.3f} | {min(values):.3f} | {max(values):.3f} |")
     ahead = sum(one < other for one, other in zip(table["LSTM"], table["AR(50)"], strict=True))
     print(f"\nThe LSTM is ahead of AR(50) in {ahead} of {options.seeds} seeds.")
     print(f"Its training took {min(seconds):.0f} to {max(seconds):.0f} s.")

@@ -97,9 +97,9 @@ def table(title, forms, count):
             seconds[name].append((time.perf_counter() - start) / count)
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     first = next(iter(medians.values()))
-    print(f"\n{title}")
+    print(f"\n| {title} | ms | ratio |\n|---|---:|---:|")
     for name, median in medians.items():
-        print(f"  {name:<44} {1e3 * median:9.3f} ms   {median / first:5.2f}")
+        print(f"| {name} | {1e3 * median:.3f} | {median / first:.2f} |", flush=True)
 
 
 table(

@@ -4,6 +4,7 @@ import json
 import math
 import platform
 import runpy
+import subprocess
 import sys
 import warnings
 from importlib.metadata import version
@@ -14,6 +15,7 @@ import torch
 import typer
 
 from funcsci import __version__, checks, compile
+from funcsci import examples as scripts
 from funcsci.compare import TWINS, compare
 from funcsci.compile.backends import BACKENDS
 from funcsci.pinn import Solution, solve, solve_oscillator
@@ -193,6 +195,30 @@ def compare_styles(
     typer.echo(json.dumps(found.facts()) if as_json else repr(found))
     if plot is not None and not as_json:
         typer.echo(f"  wrote {plot}")
+
+
+@app.command()
+def examples() -> None:
+    """List the scripts, the course's exercises first: name, number of the exercise, what it shows."""
+    known = scripts.all_examples()
+    width = max(len(one.name) for one in known)
+    for one in known:
+        typer.echo(f"{one.name:<{width}}  {one.number:<4}  {one.title}")
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def run(
+    name: Annotated[str, typer.Argument(help="As funcsci examples lists it; or an exercise, 4.1 or III.")],
+    arguments: Annotated[list[str] | None, typer.Argument(help="Options of the script.")] = None,
+) -> None:
+    """Run a script in the current folder, and end as it ends.
+
+    What follows the name is passed on: all scripts take --seed, --device and --smoke, a size that ends in
+    seconds; `funcsci run NAME -- --help` tells the rest.
+    """
+    script = scripts.find(name)
+    ended = subprocess.run([sys.executable, str(script.path), *(arguments or [])], check=False)
+    raise typer.Exit(ended.returncode)
 
 
 @app.command()

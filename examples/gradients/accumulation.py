@@ -3,17 +3,12 @@
 Exercise 2.4. Prints `w.grad` after each call, and a gradient made of four micro-batches.
 """
 
-import argparse
-
 import torch
 
-from funcsci import data, nn, optim, random, tree
+from funcsci import data, examples, nn, optim, random, tree
 from funcsci.autodiff import value_and_grad
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-options = parser.parse_args()
+options = examples.options(__doc__)
 torch.set_default_dtype(torch.float64)
 
 

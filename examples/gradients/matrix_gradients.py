@@ -3,17 +3,12 @@
 Exercise 2.2. Prints the gradients beside their closed form, with both meanings of N.
 """
 
-import argparse
-
 import torch
 
-from funcsci import nn, random, tree
+from funcsci import examples, nn, random, tree
 from funcsci.autodiff import per_sample_gradient, value_and_grad
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-options = parser.parse_args()
+options = examples.options(__doc__)
 torch.set_default_dtype(torch.float64)
 keys = random.split(random.key(options.seed, device=options.device), 3)
 X = random.normal(keys[0], (10, 3))

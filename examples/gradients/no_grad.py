@@ -3,17 +3,12 @@
 Exercise 2.3. Prints flags, the bytes that a record keeps, and an update that loses its flag.
 """
 
-import argparse
-
 import torch
 
-from funcsci import nn, random, tree
+from funcsci import examples, nn, random, tree
 from funcsci.autodiff import value_and_grad
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-options = parser.parse_args()
+options = examples.options(__doc__)
 keys = random.split(random.key(options.seed, device=options.device))
 
 a = torch.tensor(3.0, requires_grad=True)

@@ -1,18 +1,15 @@
 """The chain rule on paper, on torch's tape, and as a transform of a function.
 
 Exercise 2.1. Prints the derivatives in all ways, and what the tape asks for that the transform does not.
+Nothing here is random.
 """
-
-import argparse
 
 import torch
 
+from funcsci import examples
 from funcsci.autodiff import value_and_grad
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0, help="nothing here is random")
-parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-options = parser.parse_args()
+options = examples.options(__doc__)
 torch.set_default_dtype(torch.float64)
 
 # Torch's way: tensors are marked, operations are recorded, and the result is sent back through the record.

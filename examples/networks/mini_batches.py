@@ -1,25 +1,19 @@
 """Mini-batches over epochs, as two nested loops and as one call, and what it takes to learn three waves.
 
-Exercise 4.3. Writes mini_batches.png to the current folder. FUNCSCI_SMOKE=1 takes a tenth of the epochs.
+Exercise 4.3. Writes mini_batches.png to the current folder. `--smoke` takes a tenth of the epochs.
 """
 
-import argparse
 import itertools
 import math
-import os
 
 import torch
 from matplotlib.figure import Figure
 
-from funcsci import data, nn, optim, random, train
+from funcsci import data, examples, nn, optim, random, train
 from funcsci.compile import jit
 from funcsci.plot.style import CYCLE, name_axes
 
-SMOKE = bool(os.environ.get("FUNCSCI_SMOKE"))
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-options = parser.parse_args()
+options = examples.options(__doc__)
 keys = random.split(random.key(options.seed, device=options.device), 3)
 points = data.noisy_sine(keys[0])  # three periods: x from -10 to 10
 x, clean = points["x"], torch.sin(points["x"])
@@ -36,7 +30,7 @@ def wave(params, unit=1.0):
 
 
 # Two loops: over the epochs, and over the batches of each. A step is one program.
-epochs = 5 if SMOKE else 50
+epochs = 5 if options.smoke else 50
 optimizer = optim.adam(1e-3)
 step = jit(train.train_step(loss, optimizer), backend="trace")
 now = train.start(begin, optimizer)
@@ -77,7 +71,7 @@ print("\nmean squared error against the sine itself; the noise of the points has
 for name, error in errors.items():
     print(f"  {name:<44}{error:.4f}")
 line, loops, same, sgd, scaled, long = errors.values()
-assert SMOKE or (min(loops, same, sgd) > 0.1 and max(long, scaled) < 0.05)
+assert options.smoke or (min(loops, same, sgd) > 0.1 and max(long, scaled) < 0.05)
 
 figure = Figure(figsize=(9, 3.4), layout="constrained")
 axes = figure.subplots()

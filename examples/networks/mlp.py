@@ -1,23 +1,18 @@
 """A perceptron with two hidden layers, and why nothing follows its last one in a regression.
 
 Exercise 4.1. Writes mlp.png to the current folder: one wave, and fits of networks that differ in their end.
+`--smoke` takes fewer steps.
 """
 
-import argparse
 import math
-import os
 
 import torch
 from matplotlib.figure import Figure
 
-from funcsci import nn, optim, random, tree
+from funcsci import examples, nn, optim, random, tree
 from funcsci.plot.style import CYCLE, name_axes
 
-SMOKE = bool(os.environ.get("FUNCSCI_SMOKE"))
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-options = parser.parse_args()
+options = examples.options(__doc__)
 torch.set_default_dtype(torch.float64)
 key = random.key(options.seed, device=options.device)
 x = torch.linspace(-math.pi, math.pi, 101, device=options.device)[:, None]
@@ -47,11 +42,11 @@ print(f"\n{'after the last layer':<28}{'mean squared error':>19}{'least possible
 for color, (name, (network, missed)) in zip(CYCLE, reach.items(), strict=False):
     found = optim.minimize(
         lambda params, network=network: nn.mse(network.apply(params, x), y),
-        network.init(key), steps=30 if SMOKE else 300, warn=False,
+        network.init(key), steps=30 if options.smoke else 300, warn=False,
     )  # fmt: skip
     bound = float(missed.square().mean())
     print(f"{name:<28}{float(found.value):>19.1e}{bound:>16.1e}")
-    assert found.value > bound * (1 - 1e-9) and (SMOKE or found.value < bound + 0.1)
+    assert found.value > bound * (1 - 1e-9) and (options.smoke or found.value < bound + 0.1)
     axes.plot(x.cpu(), network.apply(found.params, x).cpu(), color=color, label=name)
 print(
     "\ntanh ends at -1 and 1, relu at 0, and past that no weights help. A target of a regression may be any"

@@ -3,16 +3,11 @@
 Exercise 3.1. Prints the table of its parameters and how many of them there need to be.
 """
 
-import argparse
-
 import torch
 
-from funcsci import interop, nn, random, tree
+from funcsci import examples, interop, nn, random, tree
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-options = parser.parse_args()
+options = examples.options(__doc__)
 torch.set_default_dtype(torch.float64)
 keys = random.split(random.key(options.seed, device=options.device), 3)
 x = random.normal(keys[1], (4, 10))

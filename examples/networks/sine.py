@@ -3,18 +3,14 @@
 Exercise 4.2. Prints its samples, and the batches that are made of both.
 """
 
-import argparse
 import itertools
 
 import torch
 
-from funcsci import data, random, tree
+from funcsci import data, examples, random, tree
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-options = parser.parse_args()
-keys = random.split(random.key(options.seed))
+options = examples.options(__doc__)
+keys = random.split(random.key(options.seed, device="cpu"))  # a dataset lives there; batches are moved
 points = data.noisy_sine(keys[0])  # 1,000 points on [-10, 10], y = sin x + 0.1 noise
 
 

@@ -1,16 +1,16 @@
 """Convection in a circle: u_t + 30 u_x = 0 from sin x, with u periodic in x, for t <= 1.
 
 Nearly five turns. The network sees x by its sine and cosine, so it is periodic whatever its weights are.
-Writes convection.png to the current folder. FUNCSCI_SMOKE=1 stops at t = 0.1.
+Writes convection.png to the current folder. `--smoke` stops at t = 0.1.
 """
-
-import os
 
 from torch import pi, sin
 
-from funcsci import pinn
+from funcsci import examples, pinn
 
-END = 0.1 if os.environ.get("FUNCSCI_SMOKE") else 1.0
+options = examples.options(__doc__)
+here = {"seed": options.seed, "device": options.device, "progress": False}
+END = 0.1 if options.smoke else 1.0
 
 solution = pinn.solve_pde(
     lambda u: u.t + 30 * u.x,
@@ -20,9 +20,10 @@ solution = pinn.solve_pde(
     text="convection",
     harmonics=1,
     tol=1e-8,
-    progress=False,
+    **here,
 )
 print(solution)
 gap = max(abs(solution(0.0, t) - solution(2 * pi, t)) for t in (0.0, END / 2, END))
 print(f"\nThe largest gap between x = 0 and x = 2 pi: {gap:.0e}")
+assert solution.status.converged and solution.relative_l2 < 1e-7 and gap < 1e-10
 solution.plot("convection.png")

@@ -1,16 +1,17 @@
 """Helmholtz' equation on the square (-1, 1)^2: u_xx + u_yy + u = q with u = 0 at the edges.
 
 u = sin(pi x) sin(4 pi y): the solution waves four times faster in one direction than in the other. Writes
-helmholtz.png to the current folder. FUNCSCI_SMOKE=1 asks for three digits.
+helmholtz.png to the current folder. `--smoke` asks for
+two digits.
 """
-
-import os
 
 from torch import pi, sin
 
-from funcsci import pinn
+from funcsci import examples, pinn
 
-TOL = 1e-2 if os.environ.get("FUNCSCI_SMOKE") else None
+options = examples.options(__doc__)
+here = {"seed": options.seed, "device": options.device, "progress": False}
+TOL = 1e-2 if options.smoke else None
 
 
 def exact(x, y):
@@ -24,7 +25,8 @@ solution = pinn.solve_pde(
     reference=exact,
     text="Helmholtz",
     tol=TOL,
-    progress=False,
+    **here,
 )
 print(solution)
+assert solution.status.converged and solution.relative_l2 < (1e-2 if options.smoke else 1e-9)
 solution.plot("helmholtz.png")

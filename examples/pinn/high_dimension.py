@@ -1,17 +1,17 @@
 """Poisson's equation in five dimensions: u = sum of cos(pi x_i) on the unit cube, given on all ten faces.
 
 Writes high_dimension.png, u on the square where three of the coordinates are 1/2, to the current folder.
-FUNCSCI_SMOKE=1 asks for two digits.
+`--smoke` asks for one digit.
 """
-
-import os
 
 import torch
 from torch import cos, pi
 
-from funcsci import pinn, random
+from funcsci import examples, pinn, random
 
-TOL = 1e-1 if os.environ.get("FUNCSCI_SMOKE") else 1e-8
+options = examples.options(__doc__)
+here = {"seed": options.seed, "device": options.device, "progress": False}
+TOL = 1e-1 if options.smoke else 1e-8
 NAMES = ("v", "w", "x", "y", "z")
 
 
@@ -26,11 +26,13 @@ solution = pinn.solve_pde(
     reference=exact,
     text="Poisson in 5 dimensions",
     tol=TOL,
-    progress=False,
+    **here,
 )
 print(solution, end="\n\n")
 
-points = random.uniform(random.key(1), (10_000, 5), dtype=torch.float64)
+key = random.split(random.key(options.seed, device=options.device))[1]
+points = random.uniform(key, (10_000, 5), dtype=torch.float64)
 error = (solution(*points.T) - exact(*points.T)).abs()
 print(f"On 10,000 random points: mean error {error.mean():.1e}, largest error {error.max():.1e}")
+assert solution.status.converged and error.max() < (1e-1 if options.smoke else 1e-6)
 solution.plot("high_dimension.png")

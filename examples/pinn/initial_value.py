@@ -2,19 +2,20 @@
 
 theta'' + sin theta = 0 from theta = 2 at rest for t <= 10, and x' = 10 (y - x), y' = x (28 - z) - y,
 z' = x y - 8/3 z from (1, 1, 1) for t <= 5, which is solved in slabs of time. SciPy's DOP853 solves both for
-comparison. Writes pendulum.png and lorenz.png to the current folder. FUNCSCI_SMOKE=1 stops Lorenz at t = 0.5.
+comparison. Writes pendulum.png and lorenz.png to the current folder. `--smoke` stops Lorenz at t = 0.5.
 """
 
-import os
 import time
 
 import numpy as np
 import torch
 from scipy.integrate import solve_ivp
 
-from funcsci import pinn
+from funcsci import examples, pinn
 
-END = 0.5 if os.environ.get("FUNCSCI_SMOKE") else 5.0
+options = examples.options(__doc__)
+here = {"seed": options.seed, "device": options.device, "progress": False}
+END = 0.5 if options.smoke else 5.0
 
 
 def classical(function, t_span, y0):
@@ -27,10 +28,11 @@ def classical(function, t_span, y0):
 def compare(name, found, wanted, seconds, by_scipy):
     difference = np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
     print(f"{name:<10} {difference:26.1e} {seconds:16.2f} {by_scipy:15.3f}")
+    return difference
 
 
 pendulum = pinn.solve_ode(
-    lambda u: u.tt + torch.sin(u), t_span=(0, 10), u0=2.0, du0=0.0, text="u'' + sin u = 0", progress=False
+    lambda u: u.tt + torch.sin(u), t_span=(0, 10), u0=2.0, du0=0.0, text="u'' + sin u = 0", **here
 )
 print(pendulum, end="\n\n")
 
@@ -40,14 +42,16 @@ def lorenz(t, y):
     return [10 * (b - a), a * (28 - c) - b, a * b - 8 / 3 * c]
 
 
-chaos = pinn.solve_ivp(lorenz, (0, END), [1.0, 1.0, 1.0], text="Lorenz", progress=False)
+chaos = pinn.solve_ivp(lorenz, (0, END), [1.0, 1.0, 1.0], text="Lorenz", **here)
 print(chaos, end="\n\n")
 
 print("problem     difference from DOP853   seconds: network   SciPy's DOP853")
 times, wanted, seconds = classical(lambda t, y: (y[1], -np.sin(y[0])), (0, 10), (2, 0))
-compare("pendulum", pendulum(times), wanted[0], pendulum.seconds, seconds)
+assert pendulum.status.converged
+assert compare("pendulum", pendulum(times), wanted[0], pendulum.seconds, seconds) < 1e-10
 times, wanted, seconds = classical(lorenz, (0, END), (1, 1, 1))
-compare("Lorenz", np.stack(chaos(times)), wanted, chaos.seconds, seconds)
+assert chaos.status.converged
+assert compare("Lorenz", np.stack(chaos(times)), wanted, chaos.seconds, seconds) < 1e-9
 
 pendulum.plot("pendulum.png")
 chaos.plot("lorenz.png")

@@ -3,17 +3,13 @@
 Exercise 7.1. Writes attention.png to the current folder: what a query looks at, with and without a mask.
 """
 
-import argparse
 import math
 
 import torch
 
-from funcsci import nn, plot, random
+from funcsci import examples, nn, plot, random
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--device", default="cpu")
-options = parser.parse_args()
+options = examples.options(__doc__)
 torch.set_default_dtype(torch.float64)
 BATCH, HEADS, LENGTH, DIM = 2, 4, 24, 16
 

@@ -1,27 +1,20 @@
 """A transformer learns what Burgers' equation makes of a function, and shows what its first layer attends to.
 
-1,000 random functions on a circle and what they are at time 1; 200 others to be judged by. Writes
-burgers_operator.png and burgers_attention.png to the current folder. FUNCSCI_SMOKE=1 takes fewer functions
+Exercise 7.3. 1,000 random functions on a circle and what they are at time 1; 200 others to be judged by.
+Writes burgers_operator.png and burgers_attention.png to the current folder. `--smoke` takes fewer functions
 and epochs.
 """
-
-import argparse
-import os
 
 import torch
 from matplotlib.figure import Figure
 
-from funcsci import data, models, nn, optim, plot, random, train, tree
+from funcsci import data, examples, models, nn, optim, plot, random, train, tree
 
-SMOKE = bool(os.environ.get("FUNCSCI_SMOKE"))
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--viscosity", type=float, default=0.01)
-parser.add_argument("--seed", type=int, default=0)
-options = parser.parse_args()
-samples, batch, epochs = (60, 20, 30) if SMOKE else (1000, 50, 300)
-bound = 0.6 if SMOKE else 1e-2 if options.viscosity < 0.1 else 2e-3
+options = examples.options(__doc__, viscosity=0.01)
+samples, batch, epochs = (60, 20, 30) if options.smoke else (1000, 50, 300)
+bound = 0.6 if options.smoke else 1e-2 if options.viscosity < 0.1 else 2e-3
 
-keys = random.split(random.key(options.seed), 4)
+keys = random.split(random.key(options.seed, device=options.device), 4)
 seen = data.burgers(keys[0], samples, viscosity=options.viscosity)
 unseen = data.burgers(keys[1], samples // 5, viscosity=options.viscosity)
 scale = seen["y"].std()  # of the training functions; the network gives multiples of it
@@ -41,6 +34,8 @@ optimizer = optim.chain(optim.clip_by_global_norm(1.0), optim.soap(rate))
 result = train.fit(loss, model.init(keys[2]), optimizer, seen, key=keys[3], epochs=epochs, batch_size=batch)
 print(result, end="\n\n")
 found = scale * model.apply(result.params, unseen["x"])
+maps = model.attention(result.params, unseen["x"])
+found, maps, unseen = tree.map(lambda leaf: leaf.cpu(), (found, maps, unseen))
 errors = nn.relative_l2(found, unseen["y"], reduction="none")
 wave = 2 * torch.pi * torch.arange(points // 2 + 1)
 heat = torch.fft.irfft(torch.fft.rfft(unseen["x"]) * torch.exp(-options.viscosity * wave**2))
@@ -59,7 +54,6 @@ average = (exact @ unseen["x"][..., None]).squeeze(-1)
 print(f"the average by Cole and Hopf's weights: {nn.relative_l2(average, unseen['y']):.1e}\n")
 # How far away what a point takes up is, on average: 0 is the point itself, 1/4 is all points alike.
 apart = torch.minimum(way.abs(), points - way.abs()) / points
-maps = model.attention(result.params, unseen["x"])
 alike = torch.full((1, 1, points, points), 1 / points)
 told = {"Cole and Hopf": exact[:, None], "all alike": alike, "layer 1": maps[0], "layer 2": maps[1]}
 for name, weights in told.items():

@@ -1,27 +1,21 @@
 """An LSTM learns to tell the next value of a noisy signal, and then goes on by itself.
 
-Exercise 6.3: 1,000 points of sin t + sin(t / 2) + noise, windows of 50 steps, the 51st to be told, the last
-200 points held out. Writes forecasting.png to the current folder. FUNCSCI_SMOKE=1 takes fewer steps and
-windows of 20.
+Exercise 6.3. 1,000 points of sin t + sin(t / 2) + noise, windows of 50 steps, the 51st to be told, the last
+200 points held out. Writes forecasting.png to the current folder. `--smoke` takes fewer steps and windows
+of 20.
 """
-
-import argparse
-import os
 
 import torch
 from matplotlib.figure import Figure
 
-from funcsci import data, models, nn, optim, random, train, tree
+from funcsci import data, examples, models, nn, optim, random, train, tree
 from funcsci.plot.style import BLUE, CYCLE, GREY, ORANGE, name_axes
 
-SMOKE = bool(os.environ.get("FUNCSCI_SMOKE"))
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-options = parser.parse_args()
-length, steps = (20, 60) if SMOKE else (50, 600)
+options = examples.options(__doc__)
+length, steps, rate = (20, 60, 3e-2) if options.smoke else (50, 600, 1e-2)
 split, noise = 800, 0.1
 
-keys = random.split(random.key(options.seed), 3)
+keys = random.split(random.key(options.seed, device=options.device), 3)
 signal = data.noisy_waves(keys[0], noise=noise)
 t, y = signal["t"], signal["y"]
 clean = torch.sin(t) + torch.sin(t / 2)
@@ -36,8 +30,8 @@ def loss(params, windows):
 
 # A compiler would be busy for long with so many steps unrolled; the trace is ready in seconds.
 result = train.fit(
-    loss, model.init(keys[1]), optim.soap(optim.one_cycle(3e-2 if SMOKE else 1e-2, steps)), seen, key=keys[2],
-    batch_size=64, drop_last=True, steps=steps, backend="trace",
+    loss, model.init(keys[1]), optim.soap(optim.one_cycle(rate, steps)), seen, key=keys[2], batch_size=64,
+    drop_last=True, steps=steps, backend="trace",
 )  # fmt: skip
 print(result, end="\n\n")
 
@@ -69,6 +63,7 @@ for name, run in {"LSTM": free, "AR": free_linear}.items():
     away = [float(nn.mse(run[:n], clean[split : split + n]).sqrt()) for n in (20, 50, 100, 200)]
     print(f"free run, away in the first 20, 50, 100, 200 steps: {name:<5}", *(f"{one:.2f}" for one in away))
 
+t, y, clean, told, free, free_linear = (one.cpu() for one in (t, y, clean, told, free, free_linear))
 figure = Figure(figsize=(11, 6.5), layout="constrained")
 upper, lower = figure.subplots(2, 1, sharex=True)
 upper.plot(t[split:], y[split:], ".", color=GREY, markersize=4, label="what came")
@@ -84,5 +79,5 @@ for axes in (upper, lower):
     axes.legend(fontsize=9, frameon=False, ncols=4, loc="upper left")
     axes.set_ylim(-2.4, 3.2)
 figure.savefig("forecasting.png", dpi=120)
-assert errors["LSTM"] < (3 if SMOKE else min(1.2, errors["persistence"]))
-assert SMOKE or others["AR"] < others["LSTM"]
+assert errors["LSTM"] < (3 if options.smoke else min(1.2, errors["persistence"]))
+assert options.smoke or others["AR"] < others["LSTM"]

@@ -2,25 +2,19 @@
 
 Challenge V. Each layer's network is bilinear, so two layers hold every polynomial of degree four of a
 state; the last affine map is found by linear least squares, all other weights stay as they were drawn.
-Writes lorenz_forecast.png, lorenz_error.png and lorenz_times.png to the current folder. FUNCSCI_SMOKE=1 takes
-fewer windows, starts and steps.
+Writes lorenz_forecast.png, lorenz_error.png and lorenz_times.png to the current folder. `--smoke` takes fewer
+windows, starts and steps.
 """
 
-import argparse
-import os
 import time
 
 import torch
 
-from funcsci import chaos, data, models, nn, optim, plot, random, tree
+from funcsci import chaos, data, examples, models, nn, optim, plot, random, tree
 
-SMOKE = bool(os.environ.get("FUNCSCI_SMOKE"))
+options = examples.options(__doc__)
 DT, CONTEXT, LYAPUNOV = 0.01, 50, 0.9056
-STARTS, LENGTH, EVERY = (8, 500, 100) if SMOKE else (200, 2500, 10)
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--device", default="cpu")
-options = parser.parse_args()
+STARTS, LENGTH, EVERY, STEPS = (8, 500, 100, 100) if options.smoke else (200, 2500, 10, 5000)
 torch.set_default_dtype(torch.float64)
 
 series = data.lorenz(10_000, dt=DT).to(options.device)
@@ -66,15 +60,15 @@ for dtype in (torch.float64, torch.float32):
         print(f"{name}, threshold {limit}: median {median:5.2f} Lyapunov times, quartiles {low:.2f}", end=" ")
         print(f"and {high:.2f}; {tracked:.0%} on track for 500 steps")
     times[name] = found
-    assert tracked >= 0.95 and (SMOKE or median >= 9)
+    assert tracked >= 0.95 and (options.smoke or median >= 9)
 
 # The model as a dynamical system of its own: the exponent of its map of windows.
 exponent = chaos.largest_lyapunov_exponent(
     lambda window: torch.cat([window[..., 1:, :], model.next(params, window)[..., None, :]], -2),
-    seeds[:8], dt=DT, steps=100 if SMOKE else 5000, state_dims=2, backend="trace", progress_bar=not SMOKE,
+    seeds[:8], dt=DT, steps=STEPS, state_dims=2, backend="trace", progress_bar=not options.smoke,
 )  # fmt: skip
 print(f"the model's own {exponent}; the equations' is {LYAPUNOV}")
-assert abs(exponent.value - LYAPUNOV) < (1.0 if SMOKE else 0.05)
+assert abs(exponent.value - LYAPUNOV) < (1.0 if options.smoke else 0.05)
 
 growth = {name: chaos.error_growth(one, truth, **judge).error.cpu() for name, one in forecasts.items()}
 shown = {"truth": truth[0, :1200].cpu(), "forecast": forecasts["rolled out in float64"][0, :1200].cpu()}

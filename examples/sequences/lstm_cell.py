@@ -1,17 +1,14 @@
 """Long short-term memory by hand, all four gates by one affine map, against torch's own cell.
 
-Exercise 6.2.
+Exercise 6.2. Writes no file.
 """
-
-import argparse
 
 import torch
 
-from funcsci import nn, random
+from funcsci import examples, nn, random
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-keys = random.split(random.key(parser.parse_args().seed), 4)
+options = examples.options(__doc__)
+keys = random.split(random.key(options.seed, device=options.device), 4)
 torch.set_default_dtype(torch.float64)
 features, hidden, batch, length = 5, 8, 3, 20
 
@@ -32,12 +29,12 @@ theirs = {
     "bias_ih": params["bias"],
     "bias_hh": torch.zeros_like(params["bias"]),
 }
-reference = torch.nn.LSTMCell(features, hidden)
+reference = torch.nn.LSTMCell(features, hidden, device=options.device)
 reference.load_state_dict(theirs)
 cell = nn.lstm_cell(features, hidden)
 
 x = random.normal(keys[1], (length, batch, features))
-by_hand = ours = module = (torch.zeros(batch, hidden), torch.zeros(batch, hidden))
+by_hand = ours = module = (torch.zeros(batch, hidden, device=options.device),) * 2
 for now in x:
     by_hand, ours, module = step(params, now, *by_hand), cell.apply(theirs, now, ours), reference(now, module)
 for name, mine, own, torchs in zip("hc", by_hand, ours, module, strict=True):

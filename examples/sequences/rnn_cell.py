@@ -3,17 +3,14 @@
 Exercise 6.1. Writes fading_gradients.png to the current folder.
 """
 
-import argparse
-
 import torch
 from matplotlib.figure import Figure
 
-from funcsci import nn, random
+from funcsci import examples, nn, random
 from funcsci.plot.style import CYCLE, name_axes
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-keys = random.split(random.key(parser.parse_args().seed), 5)
+options = examples.options(__doc__)
+keys = random.split(random.key(options.seed, device=options.device), 5)
 torch.set_default_dtype(torch.float64)
 length, batch, features, hidden = 10, 1, 5, 3
 
@@ -26,7 +23,7 @@ params = {
     "weight_hh": second["weight"], "bias_hh": second["bias"],
 }  # fmt: skip
 x = random.normal(keys[2], (length, batch, features))
-h = torch.zeros(batch, hidden)
+h = torch.zeros(batch, hidden, device=options.device)
 by_hand = []
 for now in x:
     h = torch.tanh(i2h.apply(first, now) + h2h.apply(second, h))
@@ -60,18 +57,18 @@ for color, s in zip(CYCLE, (0.5, 0.9, 1.0, 1.5), strict=False):
     fading = nn.gradient_through_time(cell, {**cell.init(keys[0]), "weight_hh": s * orthogonal}, signal)
     assert (fading.norms <= fading.bound * (1 + 1e-12)).all()
     assert s > 1 or (fading.norms.diff() > 0).all()  # what lies further back counts for less
-    left.semilogy(steps, fading.norms, color=color, label=f"s = {s}")
-    left.semilogy(steps, fading.bound, color=color, linestyle=":")
+    left.semilogy(steps, fading.norms.cpu(), color=color, label=f"s = {s}")
+    left.semilogy(steps, fading.bound.cpu(), color=color, linestyle=":")
     print(
         f"{f'plain cell, s = {s}':<28}{fading.norms[-11]:10.1e}{fading.norms[0]:12.1e}{fading.bound[0]:14.1e}"
     )
+forget = torch.arange(4 * size, device=options.device) // size == 1  # of the rows of i, f, g, o
 for color, bias in zip(CYCLE, (0.0, 2.0, 5.0), strict=False):
     name = f"LSTM, forget bias {bias:g}"
     cell = nn.lstm_cell(1, size)
-    params = cell.init(keys[0])
-    params["bias_ih"] = bias * (torch.arange(4 * size) // size == 1)  # the rows of i, f, g, o
+    params = {**cell.init(keys[0]), "bias_ih": bias * forget}
     fading = nn.gradient_through_time(cell, params, signal)
-    right.semilogy(steps, fading.norms, color=color, label=name)
+    right.semilogy(steps, fading.norms.cpu(), color=color, label=name)
     print(f"{name:<28}{fading.norms[-11]:10.1e}{fading.norms[0]:12.1e}{'none':>14}")
 assert fading.norms[0] > 0.1 * fading.norms[-11]
 name_axes(left, "Plain cell: solid the norm, dotted the bound", "steps back, T - t", "norm of dh_T / ds_t")

@@ -1,24 +1,17 @@
 """A transformer block from its parts, equal to the library's and to torch's with the same weights.
 
 Exercise 7.2. Writes transformer_block.png to the current folder: the gradients that reach each layer of a
-deep stack, with and without the sums around its parts. FUNCSCI_SMOKE=1 takes fewer layers.
+deep stack, with and without the sums around its parts. `--smoke` takes fewer layers.
 """
-
-import argparse
-import os
 
 import torch
 from matplotlib.figure import Figure
 
-from funcsci import interop, nn, random
+from funcsci import examples, interop, nn, random
 
-SMOKE = bool(os.environ.get("FUNCSCI_SMOKE"))
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--device", default="cpu")
-options = parser.parse_args()
+options = examples.options(__doc__)
 torch.set_default_dtype(torch.float64)
-WIDTH, HEADS, HIDDEN, LENGTH, DEPTH = 32, 4, 64, 20, 6 if SMOKE else 24
+WIDTH, HEADS, HIDDEN, LENGTH, DEPTH = 32, 4, 64, 20, 6 if options.smoke else 24
 attend, norm = nn.multi_head_attention(WIDTH, HEADS), nn.layer_norm(WIDTH)
 network = nn.feed_forward(WIDTH, HIDDEN, activation="relu")
 
@@ -67,7 +60,7 @@ shares = {name: float(found[0] / found[-1]) for name, found in sizes.items()}
 for name, share in shares.items():
     print(f"{name:<14} the gradient at the first of {DEPTH} layers is {share:.2f} of that at the last")
 print("The norms alone keep a gradient from vanishing altogether; the sums keep its size.")
-assert shares["with the sums"] > (1 if SMOKE else 3) * shares["without"]
+assert shares["with the sums"] > (1 if options.smoke else 3) * shares["without"]
 figure = Figure(figsize=(6, 3.6), layout="constrained")
 panel = figure.subplots()
 for name, found in sizes.items():

@@ -3,16 +3,11 @@
 Exercise 1.1. Prints shape, dtype and device of each, and what the dtype decides. Writes no file.
 """
 
-import argparse
-
 import torch
 
-from funcsci import random
+from funcsci import examples, random
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-options = parser.parse_args()
+options = examples.options(__doc__)
 key = random.key(options.seed, device=options.device)
 
 matrix = torch.tensor([[1, 5, 9], [2, 6, 10]], device=options.device)

@@ -1,16 +1,13 @@
 """Indices and slices, where in memory they lie, and what to do in place of writing into them.
 
-Exercise 1.3. Prints the pieces of a tensor that counts its own entries. Writes no file.
+Exercise 1.3. Prints the pieces of a tensor that counts its own entries. Nothing here is random.
 """
-
-import argparse
 
 import torch
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0, help="nothing here is random")
-parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-options = parser.parse_args()
+from funcsci import examples
+
+options = examples.options(__doc__)
 
 T = torch.arange(60, device=options.device).reshape(5, 4, 3)
 third, vector, last = T[2], T[0, 1, :], T[:, :, -1]

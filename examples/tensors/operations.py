@@ -3,16 +3,11 @@
 Exercise 1.2. Prints shapes, what is refused, and where broadcasting goes wrong silently. Writes no file.
 """
 
-import argparse
-
 import torch
 
-from funcsci import nn, random
+from funcsci import examples, nn, random
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-options = parser.parse_args()
+options = examples.options(__doc__)
 torch.set_default_dtype(torch.float64)
 keys = random.split(random.key(options.seed, device=options.device), 4)
 

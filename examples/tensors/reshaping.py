@@ -3,16 +3,11 @@
 Exercise 1.4. Prints shapes, memory and devices. Writes no file.
 """
 
-import argparse
-
 import torch
 
-from funcsci import nn, random
+from funcsci import examples, nn, random
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0)
-parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-options = parser.parse_args()
+options = examples.options(__doc__)
 
 
 def same_memory(one, other):
@@ -54,12 +49,11 @@ each = torch.func.vmap(model.apply, (None, 0))(params, x_2d)
 torch.testing.assert_close(each, model.apply(params, x_2d))
 
 # The device is a name, known before there is a tensor. `meta` has shapes and no numbers, on every computer.
-device = torch.device(options.device)
-moved = batch.to(device)
+moved = batch.to(options.device)
 print(f"\nCUDA is {'here' if torch.cuda.is_available() else 'not here'}; batch moved to {moved.device}")
 print(f".to made a new tensor: {moved is not batch}. It does so only if device or dtype differ.")
-assert moved.device.type == device.type and (moved is batch) == (device.type == "cpu")
-params = model.init(random.key(options.seed), device=device)
+assert moved.device.type == options.device.type and (moved is batch) == (options.device.type == "cpu")
+params = model.init(random.key(options.seed), device=options.device)
 print(f"parameters made there, output there: {model.apply(params, moved).device}")
 there = model.init(random.key(options.seed), device="meta")
 print(f"on meta: {tuple(model.apply(there, batch.to('meta')).shape)}, and nothing was computed")

@@ -15,6 +15,7 @@ from funcsci import checks
 from funcsci.random.arguments import Shape, bound, check, check_kind
 
 Key: TypeAlias = Int64[Tensor, "2"]
+"""Two words of 32 bits, as a key of JAX: all randomness of a call comes from one."""
 
 MASK = 0xFFFFFFFF
 """The low 32 bits."""

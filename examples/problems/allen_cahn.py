@@ -1,4 +1,4 @@
-"""A problem in a file, for the command: `funcsci solve examples/pinn/problem.py`.
+"""A problem in a file, for the command: `funcsci solve examples/problems/allen_cahn.py`.
 
 The file defines `problem`, and `options` for `pinn.solve` if it likes. Here it is the Allen-Cahn equation,
 u_t = u_xx / 1000 + 5 (u - u^3), periodic in x, for a short time.
