@@ -59,9 +59,10 @@ window, ahead = y[None, split - length : split], len(y) - split
 autoregression = nn.Model(lambda key: linear, lambda weights, x: x[..., 0] @ weights)
 free = models.generate(model, result.params, window, ahead, backend="trace")[0]
 free_linear = models.generate(autoregression, linear, window, ahead, backend="trace")[0]
+print("free run, distance from the waves in the first 20, 50, 100, 200 steps:")
 for name, run in {"LSTM": free, "AR": free_linear}.items():
-    away = [float(nn.mse(run[:n], clean[split : split + n]).sqrt()) for n in (20, 50, 100, 200)]
-    print(f"free run, away in the first 20, 50, 100, 200 steps: {name:<5}", *(f"{one:.2f}" for one in away))
+    off = [float(nn.mse(run[:n], clean[split : split + n]).sqrt()) for n in (20, 50, 100, 200)]
+    print(f"{name:<24}", *(f"{one:.2f}" for one in off))
 
 t, y, clean, told, free, free_linear = (one.cpu() for one in (t, y, clean, told, free, free_linear))
 figure = Figure(figsize=(11, 6.5), layout="constrained")
