@@ -43,7 +43,9 @@ def measured(case: Case, seed: int) -> dict[str, float | str]:
         warnings.filterwarnings("ignore", "solve did not converge")
         solution = pinn.solve(problem, seed=seed, progress=False, **case.options)
     seconds, busy = time.perf_counter() - begun, time.process_time() - processor
-    how = solution.status.reason.split(":")[0].split(";")[0]
+    slabs, hidden = len(solution.parts), solution.parts[0].stages[0].shape.hidden
+    how = f"{solution.method.replace('_', ' ')}, {'-'.join(map(str, hidden))}"
+    how += f", {slabs} slabs" if slabs > 1 else ""
     return {"error": error_of(solution, case), "seconds": seconds, "processor": busy, "how": how}
 
 

@@ -43,6 +43,12 @@ def formulas(text: str) -> list[str]:
     return [found[1] or found[2] for found in FORMULA.finditer(CODE.sub("", text))]
 
 
+def crowded(text: str) -> list[str]:
+    """The displayed formulas that are taken for text, as no empty line stands before and after them."""
+    parts = [part.strip() for part in re.split(r"\n\s*\n", CODE.sub("", text))]
+    return [part for part in parts if "$$" in part and not re.fullmatch(r"\$\$[^$]+\$\$", part)]
+
+
 def docstrings() -> list[str]:
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in PACKAGE.rglob("*.py")]
@@ -99,3 +105,9 @@ def test_every_formula_of_the_pages_and_docstrings_can_be_set() -> None:
 
 def test_a_formula_that_cannot_be_set_is_found() -> None:
     assert refused([r"`$a$` and $\frac{1}{2}$, $1/\lambda_\max$ and $$\no$$"]) == [r"1/\lambda_\max", r"\no"]
+
+
+def test_displayed_formulas_stand_alone() -> None:
+    pages = [file.read_text(encoding="utf-8") for file in DOCS.rglob("*.md")]
+    assert [part for text in [*pages, *docstrings()] for part in crowded(text)] == []
+    assert crowded("so that\n$$\na\n$$\n\n$$b$$") == ["so that\n$$\na\n$$"]

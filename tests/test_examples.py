@@ -60,13 +60,11 @@ def test_no_function_stands_in_two_scripts() -> None:
 
 @pytest.mark.skipif(not INDEX.exists(), reason="the pages are not beside the tests")
 def test_the_course_lists_each_exercise_with_its_script_and_its_place() -> None:
-    rows = re.findall(
-        r"^\| ([\dIV.]+) \| .* \| `(.*)\.py` \| \[.*\]\((.*)\) \|$", INDEX.read_text(), re.MULTILINE
-    )
-    assert {number: name for number, name, _ in rows} == {
+    rows = re.findall(r"^\| ([\dIV.]+) \| \[.*\]\((.*)\) \| `(.*)\.py` \|$", INDEX.read_text(), re.MULTILINE)
+    assert {number: name for number, _, name in rows} == {
         one.number: one.name for one in SCRIPTS if one.number
     }
-    for number, name, place in rows:
+    for number, place, name in rows:
         page, _, anchor = place.partition("#")
         text = (INDEX.parent / page).read_text(encoding="utf-8")
         assert f'--8<-- "examples/{name}.py"' in text

@@ -68,11 +68,13 @@ def broyden_factors(method: str, b: Scalar, h: Scalar, parameters: int) -> tuple
 
     - `"bfgs"`: $\tau = \phi = 1$;
     - `"ssbfgs"`: $\tau = \min(1, 1/b)$, $\phi = 1$;
-    - `"ssbroyden"`: $\phi = (1 - \theta)/\sigma$ with $\sigma = 1 + a \theta$,
-      $$\theta = \max\bigl(\tfrac{\rho - 1}{a}, \min(\tfrac1\rho, \tfrac{1 - b}{b})\bigr), \quad
-      \rho = \min\bigl(1, h (1 - \sqrt{a / (1 + a)})\bigr),$$
-      $$\tau = \min(1, \tfrac1b) \min(\sigma^{1/(1 - n)}, \tfrac1\theta) \text{ if } \theta > 0, \text{ else }
-      \min\bigl(\min(1, \tfrac1b)\, \sigma^{1/(1 - n)}, \sigma\bigr).$$
+    - `"ssbroyden"`: $\phi = (1 - \theta)/\sigma$ with $\sigma = 1 + a \theta$, and
+
+    $$\theta = \max\bigl(\tfrac{\rho - 1}{a}, \min(\tfrac1\rho, \tfrac{1 - b}{b})\bigr), \quad
+    \rho = \min\bigl(1, h (1 - \sqrt{a / (1 + a)})\bigr),$$
+
+    $$\tau = \min(1, \tfrac1b) \min(\sigma^{1/(1 - n)}, \tfrac1\theta) \text{ if } \theta > 0, \text{ else }
+    \min\bigl(\min(1, \tfrac1b)\, \sigma^{1/(1 - n)}, \sigma\bigr).$$
 
     Args:
         method: one of `BROYDEN`.

@@ -2,7 +2,9 @@ r"""Conditions built into a function: $u = G + D N$ satisfies them whatever the 
 
 $G$ has the values and derivatives that are asked for at the edges, and $D$ vanishes there, to the order of
 the highest one. Over several coordinates $G$ is a Boolean sum, one coordinate after the other,
+
 $$G \leftarrow G + P_i (g - G), \qquad P_i v = \sum_{j} \partial_{x_i}^j v|_\text{edge}\, H_j(x_i),$$
+
 where $H_j$ has the derivative of order $j$ equal to one at its edge and the others zero.
 """
 

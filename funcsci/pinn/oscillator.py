@@ -210,9 +210,13 @@ def closed_form(
     r"""The exact solution of the oscillator, free of cancellation near critical damping.
 
     With $\tau = t - t_0$ and $w = \omega\sqrt{1 - \zeta^2}$, for $\zeta < 1$
+
     $$u = e^{-\zeta\omega\tau} \bigl(u_0 \cos w\tau + (u_0' + \zeta\omega u_0) \tfrac{\sin w\tau}{w}\bigr),$$
+
     and for $\zeta \ge 1$, with $a, b = \omega(\zeta \mp \sqrt{\zeta^2 - 1})$,
+
     $$u = e^{-a\tau} \bigl(u_0 + (u_0' + a u_0) \tfrac{1 - e^{-(b - a)\tau}}{b - a}\bigr),$$
+
     where the last fraction is $\tau$ if $a = b$. For $\omega = 0$, $u = u_0 + u_0' \tau$.
 
     Args:
