@@ -1,7 +1,6 @@
 """Nonlinear least squares: the search, and when it ends."""
 
 import math
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from funcsci import checks, progress, tree
 from funcsci.optim import gauss_newton, levenberg_marquardt, micro_batches
+from funcsci.optim.course import Clock, Course
 from funcsci.optim.linearization import positive
 from funcsci.optim.problem import SOLVERS, Point, Problem, full, kinds_of, point
 from funcsci.optim.status import Status
@@ -66,6 +66,7 @@ def least_squares(
     gradient_tol: float | None = None,
     value_tol: float | None = None,
     step_tol: float | None = None,
+    time_limit: float | None = None,
     backend: str | None = "trace",
     progress_bar: bool = False,
     warn: bool = True,
@@ -113,6 +114,8 @@ def least_squares(
             share, or its square root and no step lowers it; None is $\epsilon$.
         step_tol: converged when a step is at most this share of the parameters, both in units of
             $D$, or its square root and no step lowers the value; None is $\epsilon$.
+        time_limit: seconds of wall-clock time after which the search ends with the best so far; looked at
+            between steps, so that a step and its compilation are not divided. None is no limit.
         backend: as in `jit`.
         progress_bar: whether to show one.
         warn: whether to warn where it did not converge.
@@ -122,10 +125,10 @@ def least_squares(
         interruption (Ctrl-C) of the search.
 
     Raises:
-        ValueError: for an unknown method or solver, a negative tolerance or step count, points of several
-            lengths, not as many sets of points as functions, no residuals or no parameters, a residual
-            that is not finite at the start, too little memory, or a `variable_projection` in whose
-            parameters the residual is not affine.
+        ValueError: for an unknown method or solver, a negative tolerance or step count, a time limit that is
+            not positive, points of several lengths, not as many sets of points as functions, no residuals
+            or no parameters, a residual that is not finite at the start, too little memory, or a
+            `variable_projection` in whose parameters the residual is not affine.
         TypeError: if a leaf of `params` or `points` is not a tensor, or the residual's dtype is
             not that of the parameters.
 
@@ -151,6 +154,8 @@ def least_squares(
     checks.integer(steps=steps, least=0)
     if memory is not None:
         checks.integer(memory=memory, least=1)
+    if time_limit is not None:
+        checks.positive(time_limit=time_limit)
     eps = torch.finfo(_dtype(params)).eps
     tolerances = Tolerances(
         residual_tol,
@@ -167,7 +172,7 @@ def least_squares(
         if kind.points is not None:
             micro_batches.count(kind.points)
 
-    start = time.perf_counter()
+    clock = Clock(time_limit)
     how: dict[str, Any] = {"memory": memory, "backend": backend, "steps": steps}
     if variable_projection is None:
         setup = full(kinds, params, solver=solver, solver_tol=solver_tol, **how)
@@ -175,24 +180,16 @@ def least_squares(
         setup = separated(kinds, params, variable_projection, solver=solver, **how)
     first = point(setup.problem, setup.start)
     _check_finite(first)
-    history, seconds = [first.value], [time.perf_counter() - start]
     with progress.bar(steps, "least squares", shown=progress_bar) as bar:
-
-        def record(value: float) -> None:
-            history.append(value)
-            seconds.append(time.perf_counter() - start)
-            bar.update()
-            bar.set_postfix_str(f"value {value:.2e}", refresh=False)
-
-        best, status = _search(setup.problem, first, METHODS[method], tolerances, steps, record)
+        course = Course(first.value, steps, clock, bar)
+        best, status = _search(setup.problem, first, METHODS[method], tolerances, course)
     if warn and not status.converged:
         warnings.warn(f"least_squares did not converge: {status.reason}.", RuntimeWarning, stacklevel=2)
     return LeastSquaresResult(
         setup.finish(best.params),
         torch.tensor(best.value, dtype=setup.start.dtype, device=setup.start.device),
         status,
-        torch.tensor(history, dtype=torch.float64),
-        torch.tensor(seconds, dtype=torch.float64),
+        *course.history(),
     )
 
 
@@ -208,37 +205,37 @@ def _search(
     now: Point,
     method: Method,
     tolerances: Tolerances,
-    steps: int,
-    record: Callable[[float], None],
+    course: Course,
 ) -> tuple[_Best, Status]:
-    """The best point of up to `steps` steps, each of which is recorded, and why they ended."""
+    """The best point of a search, and why it ended."""
     best, norms = _Best(now.params, now.value), torch.zeros_like(now.params)
-    damping, taken, idle, bold, least_cosine = method.damping, 0, 0, True, math.inf
+    damping, idle, bold, least_cosine = method.damping, 0, True, math.inf
     try:
         while True:
             norms = torch.maximum(norms, now.linear.norms)
             cosine = now.linear.cosine
             if cosine < least_cosine * (1 - TURN):
                 least_cosine, idle = cosine, 0
-            found: Point | Status | None = ended(now, cosine, tolerances, idle, steps - taken)
-            if found is None:
+            spent = course.ended()
+            found: Point | Status | None = ended(now, cosine, tolerances, idle)
+            if found is None and spent is None:
                 found, damping = method.step(problem, now, positive(norms), damping, tolerances)
-            if isinstance(found, Status):
-                if taken == steps or not bold or now.value <= best.value:
-                    return best, found
-                # Uphill steps led to a worse minimum: go on from the best point, and downhill only.
-                now = point(problem, best.params)
-                damping, idle, bold = method.damping, 0, False
-            else:
+            if isinstance(found, Point):
                 now = found
                 idle = 0 if now.value < best.value * (1 - GAIN) else idle + 1
                 best = _Best(now.params, now.value) if now.value < best.value else best
-                taken += 1
-                record(now.value)
+                course.record(now.value)
+            elif found is not None and (not bold or now.value <= best.value):
+                return best, found
+            elif spent is not None:
+                return best, spent
+            else:  # uphill steps led to a worse minimum: go on from the best point, and downhill only
+                now = point(problem, best.params)
+                damping, idle, bold = method.damping, 0, False
             if not bold:
                 now = now._replace(direction=torch.zeros_like(now.direction))
     except KeyboardInterrupt:
-        return best, Status(False, f"it was interrupted after {taken} steps")
+        return best, course.interrupted()
 
 
 def _dtype(params: Params) -> torch.dtype:

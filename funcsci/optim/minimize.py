@@ -1,8 +1,6 @@
 """Minimizing a function by quasi-Newton methods: the search, and when it ends."""
 
-import functools
 import math
-import time
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,6 +11,7 @@ from torch.func import grad_and_value
 
 from funcsci import checks, progress, tree
 from funcsci.compile import jit
+from funcsci.optim.course import Clock, Course
 from funcsci.optim.limited_memory import limited
 from funcsci.optim.line_search import Trial, wolfe
 from funcsci.optim.quasi_newton import BROYDEN, Pair, QuasiNewton, dense, useful
@@ -58,6 +57,7 @@ def minimize(
     gradient_tol: float | None = None,
     value_tol: float | None = None,
     value_target: float | None = None,
+    time_limit: float | None = None,
     backend: str | None = "trace",
     progress_bar: bool = False,
     warn: bool = True,
@@ -94,17 +94,21 @@ def minimize(
         value_tol: converged when a model that has learnt from as many steps as there are parameters
             (or `memory`) promises to lower the value by at most this share of it; None is $\epsilon$.
         value_target: converged when the value is at most this, in its units; None is no target.
+        time_limit: seconds of wall-clock time after which the search ends with the best so far; looked at
+            between steps, so that a step and its compilation are not divided. None is no limit.
         backend: as in `jit`.
         progress_bar: whether to show one.
         warn: whether to warn where it did not converge.
 
     Returns:
-        A `MinimizeResult`. Not converging is a status and a warning, not an error. Where no step lowers
-        the value, it has converged if the square root of one of the two tolerances is met.
+        A `MinimizeResult`. Not converging is a status and a warning, not an error; so is an interruption
+        (Ctrl-C) of the search. Where no step lowers the value, it has converged if the square root of one
+        of the two tolerances is met.
 
     Raises:
-        ValueError: for an unknown method, a negative tolerance or step count, no parameters or too many
-            for a dense method, or a function that is not finite at the start.
+        ValueError: for an unknown method, a negative tolerance or step count, a time limit that is not
+            positive, no parameters or too many for a dense method, or a function that is not finite at
+            the start.
         TypeError: if a leaf of `params` or `operands` is not a tensor, or the function's result is not
             a scalar of the parameters' dtype.
 
@@ -133,6 +137,8 @@ def minimize(
     eps = torch.finfo(flat.dtype).eps
     checks.non_negative(gradient_tol=gradient_tol or 0.0, value_tol=value_tol or 0.0)
     checks.finite(value_target=value_target or 0.0)
+    if time_limit is not None:
+        checks.positive(time_limit=time_limit)
     stop = _Stop(
         eps if gradient_tol is None else gradient_tol,
         eps if value_tol is None else value_tol,
@@ -140,28 +146,20 @@ def minimize(
         min(flat.numel(), memory if method == "lbfgs" else flat.numel()),
     )
 
-    start = time.perf_counter()
+    clock = Clock(time_limit)
     problem = _Problem.of(function, unravel, operands, chosen, backend, steps)
     first: _Point = problem.at(flat, torch.zeros_like(flat), 0.0).place
     _check_start(first)
-    history, seconds = [first.value], [time.perf_counter() - start]
     with progress.bar(steps, "minimizing", shown=progress_bar) as bar:
-
-        def record(value: float) -> None:
-            history.append(value)
-            seconds.append(time.perf_counter() - start)
-            bar.update()
-            bar.set_postfix_str(f"value {value:.2e}", refresh=False)
-
-        best, status, evaluations = _search(problem, first, stop, steps, record)
+        course = Course(first.value, steps, clock, bar)
+        best, status, evaluations = _search(problem, first, stop, course)
     if warn and not status.converged:
         warnings.warn(f"minimize did not converge: {status.reason}.", RuntimeWarning, stacklevel=2)
     return MinimizeResult(
         unravel(best.params),
         torch.tensor(best.value, dtype=flat.dtype, device=flat.device),
         status,
-        torch.tensor(history, dtype=torch.float64),
-        torch.tensor(seconds, dtype=torch.float64),
+        *course.history(),
         evaluations,
     )
 
@@ -197,7 +195,7 @@ class _Stop(NamedTuple):
     target: float
     age: int
 
-    def before(self, now: _Point, line: _Line, largest: float, left: int) -> Status | None:
+    def before(self, now: _Point, line: _Line, largest: float) -> Status | None:
         """Whether to stop before a step."""
         if now.value <= self.target:
             return Status(True, f"the value {now.value:.1e} is at most {self.target:.1e}")
@@ -205,8 +203,6 @@ class _Stop(NamedTuple):
             return Status(True, f"the gradient is at most {self.gradient:.1e} of that at the start")
         if self.promises(now, line, self.value):
             return Status(True, f"the model promises to lower the value by at most {self.value:.1e} of it")
-        if left == 0:
-            return Status(False, "the steps allowed were used up")
         return None
 
     def after(self, now: _Point, line: _Line, largest: float, *, final: bool) -> Status | None:
@@ -297,40 +293,42 @@ class _Problem(NamedTuple):
         return _Line(model, direction, float(slope), line.scale, line.age + 1, pair)
 
 
-def _search(
-    problem: _Problem, now: _Point, stop: _Stop, steps: int, record: Callable[[float], None]
-) -> tuple[_Point, Status, int]:
-    """The best point of up to `steps` steps, each of which is recorded; why they ended; evaluations."""
+def _search(problem: _Problem, now: _Point, stop: _Stop, course: Course) -> tuple[_Point, Status, int]:
+    """The best point of a search, why it ended, and how often the function was evaluated."""
     best, largest, line = now, now.largest, problem.start(now, _first_scale(now))
     share = torch.finfo(now.params.dtype).eps ** NOISE
-    evaluations, taken, gained, restarted = 1, 0, 0.0, math.inf
-    while True:
-        ended = stop.before(now, line, largest, steps - taken)
-        if ended is not None:
-            return best, ended, evaluations
-        before = now
-        if line.slope < 0:  # false for nan
-            found = wolfe(
-                functools.partial(problem.at, before.params, line.direction),
-                Trial(0.0, now.value, line.slope, now),
-                _first_step(gained, line),
-                noise=share * abs(now.value),
-            )
-            evaluations += found.evaluations
-            now = found.trial.place
-        if now is not before:
-            line = problem.learn(line, found.trial.step, before, now)
-            gained = now.value - before.value
-            best = min(best, now, key=lambda point: (point.value, point.largest))
-            taken += 1
-            record(now.value)
-            continue
-        stale = restarted - now.value < RESTART_GAIN * abs(restarted)
-        ended = stop.after(now, line, largest, final=line.pair is None or stale)
-        if ended is not None:
-            return best, ended, evaluations
-        restarted = now.value
-        line = problem.restart(line, now)
+    evaluations, gained, restarted = 1, 0.0, math.inf
+
+    def evaluate(step: float) -> Trial:
+        nonlocal evaluations
+        trial = problem.at(now.params, line.direction, step)
+        evaluations += 1
+        return trial
+
+    try:
+        while True:
+            ended = stop.before(now, line, largest) or course.ended()
+            if ended is not None:
+                return best, ended, evaluations
+            before = now
+            if line.slope < 0:  # false for nan
+                start, noise = Trial(0.0, now.value, line.slope, now), share * abs(now.value)
+                found = wolfe(evaluate, start, _first_step(gained, line), noise=noise).trial
+                now = found.place
+            if now is not before:
+                best = min(best, now, key=lambda point: (point.value, point.largest))
+                course.record(now.value)
+                line = problem.learn(line, found.step, before, now)
+                gained = now.value - before.value
+                continue
+            stale = restarted - now.value < RESTART_GAIN * abs(restarted)
+            ended = stop.after(now, line, largest, final=line.pair is None or stale)
+            if ended is not None:
+                return best, ended, evaluations
+            restarted = now.value
+            line = problem.restart(line, now)
+    except KeyboardInterrupt:
+        return best, course.interrupted(), evaluations
 
 
 def _first_scale(now: _Point) -> float:

@@ -26,7 +26,7 @@ class Tolerances(NamedTuple):
     step: float
 
 
-def ended(now: Point, cosine: float, tolerances: Tolerances, idle: int, left: int) -> Status | None:
+def ended(now: Point, cosine: float, tolerances: Tolerances, idle: int) -> Status | None:
     """Whether to stop before trying a step."""
     if now.rms <= tolerances.residual:
         return Status(
@@ -34,8 +34,6 @@ def ended(now: Point, cosine: float, tolerances: Tolerances, idle: int, left: in
         )
     if cosine <= tolerances.gradient:
         return Status(True, f"the gradient vanishes (cosine at most {tolerances.gradient:.1e})")
-    if left == 0:
-        return Status(False, "the steps allowed were used up")
     if idle >= PATIENCE:
         return Status(False, f"each of the last {PATIENCE} steps gained less than {GAIN:.1%}")
     return None

@@ -14,6 +14,7 @@ from funcsci import checks, progress, random, tree
 from funcsci.compile import jit
 from funcsci.data import Batch, Batches, batches
 from funcsci.optim import Optimizer, Status
+from funcsci.optim.course import Clock, interrupted
 from funcsci.random import Key
 from funcsci.train.checkpoint import Checkpoints
 from funcsci.train.loss import Loss, averaged, check_averages, full
@@ -51,6 +52,7 @@ def fit(
     mode: str = "min",
     patience: int | None = None,
     min_delta: float = 0.0,
+    time_limit: float | None = None,
     checkpoint: str | Path | Checkpoints | None = None,
     backend: str | None = None,
     progress_bar: bool = True,
@@ -87,6 +89,9 @@ def fit(
         mode: whether the best is the `"min"` or the `"max"`.
         patience: end the run after so many reports in a row without a better one; None: never.
         min_delta: better means by more than this, in units of the number.
+        time_limit: seconds of wall-clock time, in this call, after which the run ends as it does on Ctrl-C,
+            with a last report; looked at between steps, so that a step and its compilation are not
+            divided. None is no limit.
         checkpoint: a folder or `Checkpoints`: the run is saved there, also at its end and on Ctrl-C. Where
             the folder holds checkpoints already, the run goes on from the newest whole one.
         backend: as in `jit`, which is told the number of steps.
@@ -111,11 +116,14 @@ def fit(
         >>> result = fit(loss, torch.tensor(0.0), optim.sgd(0.5), {"x": x, "y": 3 * x},
         ...              epochs=20, batch_size=16, backend="trace", progress_bar=False)
         >>> round(float(result.params), 3), str(result.status)
-        (3.0, 'converged: all 80 steps were taken')
+        (3.0, 'finished: all 80 steps were taken')
     """
     watch = Watch(monitor, mode, patience, min_delta)
     watch.check()
     checks.integer(least=1, report_every=report_every)
+    if time_limit is not None:
+        checks.positive(time_limit=time_limit)
+    clock = Clock(time_limit)
     whole = full(loss)
     _check_data(whole, data)
     begin = start(params, optimizer, state=state, key=key)
@@ -147,7 +155,7 @@ def fit(
         """Tell what there is to tell, and whether that ends the run."""
         told = run.report(_evaluated(evaluate, run.now)) if run.read() else None
         if told is not None and any([callback(told) is True for callback in callbacks]):
-            return Status(True, f"a callback ended the run after {told.step} of {steps} steps")
+            return _finished(f"a callback ended the run after {told.step} of {steps} steps")
         return run.stalled()
 
     late = 0 if begin.step.device.type == "cpu" else 1  # so that a GPU has work while a loss is read
@@ -163,9 +171,12 @@ def fit(
                     save()
                 if status is not None or run.bad is not None or run.steps >= steps:
                     break
+                status = clock.ended(run.steps, steps)
+                if status is not None:
+                    break
                 batch = next(arguments, None)
                 if batch is None:
-                    status = Status(True, f"all {run.steps} batches were used, of {steps} steps allowed")
+                    status = _finished(f"all {run.steps} batches were used, of {steps} steps allowed")
                     break
                 now = run.now
                 run.record(now, *step(now, *batch))
@@ -175,12 +186,16 @@ def fit(
             if run.reported < run.steps:
                 report()
         except KeyboardInterrupt:
-            status = Status(False, f"interrupted after {run.steps} of {steps} steps")
-    if not run.steps and steps and status is not None and status.converged:
+            status = interrupted(run.steps, steps)
+    if not run.steps and steps and status is not None and status.finished:
         raise ValueError("data must yield at least one batch. Got none. Pass itertools.repeat(batch).")
     run.finish()
     save()
-    return _result(run, status or Status(True, f"all {steps} steps were taken"), step.backend)
+    return _result(run, status or _finished(f"all {steps} steps were taken"), step.backend)
+
+
+def _finished(reason: str) -> Status:
+    return Status(False, reason, finished=True)
 
 
 def _result(run: Run, status: Status, backend: str) -> FitResult:

@@ -115,11 +115,11 @@ class Run:
         patience, best = self.watch.patience, self.best
         if patience is None or self.idle < patience:
             return None
-        return Status(
-            True,
+        reason = (
             f"{self.watch.monitor} was best after step {best.step}, {best.value:.4g}, "
-            f"and the {self.idle} reports since were not better",
+            f"and the {self.idle} reports since were not better"
         )
+        return Status(False, reason, finished=True)
 
     def finish(self) -> None:
         """Read all that is there, and see that the last parameters are finite too."""

@@ -1,6 +1,7 @@
 """least_squares: points, trees, both forms of the normal equations, and every way to stop."""
 
 import re
+import time
 import warnings
 
 import pytest
@@ -165,9 +166,27 @@ def test_an_interruption_returns_the_best_point():
         return rosenbrock(x)
 
     found = least_squares(residual, ROSENBROCK, backend="eager", warn=False)
-    assert not found.status.converged
-    assert "it was interrupted after" in found.status.reason
+    taken = len(found.history) - 1
+    assert str(found.status) == f"not converged: interrupted after {taken} of 200 steps"
     assert float(found.value) == float(found.history.min()) < float(found.history[0])
+
+
+def test_a_time_limit_ends_the_search_with_the_best_so_far():
+    def slow(x):
+        time.sleep(0.02)
+        return rosenbrock(x)
+
+    with pytest.warns(RuntimeWarning, match="did not converge: the time limit of 0.2 s was reached after"):
+        found = least_squares(slow, ROSENBROCK, time_limit=0.2, backend="eager")
+    taken = len(found.history) - 1
+    assert found.status.reason == f"the time limit of 0.2 s was reached after {taken} of 200 steps"
+    assert (found.seconds[:-1] < 0.2).all()
+    assert float(found.value) == float(found.history.min())
+
+
+def test_a_time_limit_that_is_not_reached_changes_nothing():
+    free, limited = (least_squares(rosenbrock, ROSENBROCK, time_limit=limit) for limit in (None, 1e3))
+    assert free.status == limited.status and torch.equal(free.history, limited.history)
 
 
 def test_fewer_residuals_than_parameters():

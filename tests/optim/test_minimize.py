@@ -3,6 +3,7 @@
 import functools
 import math
 import re
+import time
 import warnings
 
 import numpy as np
@@ -310,6 +311,87 @@ def test_steps_used_up_is_a_status_and_a_warning(method, steps):
         minimize(rosenbrock, torch.tensor(START), method=method, steps=steps, warn=False)
 
 
+def interrupted(calls, function=rosenbrock):
+    """A function that Ctrl-C stops at the call after so many."""
+    left = iter(range(calls))
+
+    def stopped(x):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return function(x)
+
+    return stopped
+
+
+@every
+@pytest.mark.parametrize("calls", [1, 2, 7, 30])
+def test_an_interruption_returns_the_best_so_far(method, calls):
+    options = {"method": method, "backend": "eager"}
+    whole = minimize(rosenbrock, torch.tensor(START), **options)
+    with pytest.warns(RuntimeWarning, match="minimize did not converge: interrupted after"):
+        found = minimize(interrupted(calls), torch.tensor(START), **options)
+    taken = len(found.history) - 1
+    assert str(found.status) == f"not converged: interrupted after {taken} of 5000 steps"
+    assert torch.equal(found.history, whole.history[: taken + 1])
+    assert len(found.seconds) == len(found.history)
+    assert float(found.value) == float(rosenbrock(found.params)) == float(found.history.min())
+    assert found.evaluations == calls
+
+
+def test_of_a_search_that_went_uphill_an_interruption_returns_the_best():
+    """The noise lets values rise, and its slopes do not know of it."""
+
+    def function(x):
+        return 1 + rosenbrock(x) + 1e-7 * torch.sin(1e9 * x.sum()).detach()
+
+    for calls in range(40, 60):
+        found = minimize(
+            interrupted(calls, function), torch.tensor(START), value_tol=0.0, backend="eager", warn=False
+        )
+        assert float(found.value) == float(found.history.min()) == float(function(found.params))
+
+
+@every
+def test_an_interruption_of_the_model_keeps_the_step_before_it(method, monkeypatch):
+    """The first use of the model's program compiles it, which may take longer than all steps."""
+    module = __import__("funcsci.optim.minimize", fromlist=["minimize"])
+    for name in ("dense", "limited"):
+        make = getattr(module, name)
+
+        def failing(*args, make=make):
+            def update(model, pair):
+                raise KeyboardInterrupt
+
+            return make(*args)._replace(update=update)
+
+        monkeypatch.setattr(module, name, failing)
+    found = minimize(rosenbrock, torch.tensor(START), method=method, backend="eager", warn=False)
+    assert str(found.status) == "not converged: interrupted after 1 of 5000 steps"
+    assert float(found.value) == float(found.history[1]) < float(found.history[0])
+
+
+@every
+def test_a_time_limit_ends_the_search_with_the_best_so_far(method):
+    def slow(x):
+        time.sleep(0.02)
+        return rosenbrock(x)
+
+    with pytest.warns(RuntimeWarning, match="did not converge: the time limit of 0.2 s was reached after"):
+        found = minimize(slow, torch.tensor(START), method=method, time_limit=0.2, backend="eager")
+    taken = len(found.history) - 1
+    assert str(found.status) == (
+        f"not converged: the time limit of 0.2 s was reached after {taken} of 5000 steps"
+    )
+    assert found.evaluations <= 10 + 40  # 40 are the most of one step
+    assert (found.seconds[:-1] < 0.2).all()
+    assert float(found.value) == float(found.history.min())
+
+
+def test_a_time_limit_that_is_not_reached_changes_nothing():
+    free, limited = (minimize(rosenbrock, torch.tensor(START), time_limit=limit) for limit in (None, 1e3))
+    assert free.status == limited.status and torch.equal(free.history, limited.history)
+
+
 @every
 def test_deterministic_and_evaluations_are_counted(method):
     calls = []
@@ -395,6 +477,11 @@ ONE = torch.ones(1, dtype=torch.float64)
             lambda: minimize(rosenbrock, ONE, value_target=math.nan),
             ValueError,
             "value_target must be finite.",
+        ),
+        (
+            lambda: minimize(rosenbrock, ONE, time_limit=-1.0),
+            ValueError,
+            "time_limit must be positive. Got time_limit=-1.0.",
         ),
         (lambda: minimize(rosenbrock, {"x": 1.0}), TypeError, "params['x'] is a float (1.0)"),
         (lambda: minimize(rosenbrock, ONE, 2.0), TypeError, "operands[0] is a float (2.0)"),

@@ -97,7 +97,7 @@ def test_a_run_that_is_interrupted_in_its_report_makes_the_report_when_it_goes_o
 def test_a_run_can_be_extended(tmp_path):
     assert len(run(tmp_path, steps=15).loss) == 15
     again = run(tmp_path, steps=15)
-    assert len(again.loss) == 15 and again.status.converged
+    assert len(again.loss) == 15 and again.status.finished
     longer, whole = run(tmp_path, steps=40), uninterrupted()
     assert torch.equal(longer.loss, whole.loss)
     assert all(map(torch.equal, tree.leaves(longer.params), tree.leaves(whole.params)))

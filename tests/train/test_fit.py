@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+import time
 
 import pytest
 import torch
@@ -70,7 +71,7 @@ def test_equal_to_a_hand_written_loop(pair):
     for layer, weight, bias in zip(result.params["layers"], leaves[::2], leaves[1::2], strict=True):
         torch.testing.assert_close(layer["weight"], weight, rtol=1e-10, atol=1e-12)
         torch.testing.assert_close(layer["bias"], bias, rtol=1e-10, atol=1e-12)
-    assert str(result.status) == f"converged: all {STEPS} steps were taken"
+    assert str(result.status) == f"finished: all {STEPS} steps were taken"
 
 
 def test_one_program_lengths_and_kinds_of_the_history():
@@ -120,7 +121,7 @@ def test_batches_that_run_out_end_the_run():
     params, loss, _ = regression()
     supply = iter(batches(4))
     result = fit(loss, params, optim.sgd(1e-2), supply, steps=10, backend="eager", progress_bar=False)
-    assert str(result.status) == "converged: all 4 batches were used, of 10 steps allowed"
+    assert str(result.status) == "finished: all 4 batches were used, of 10 steps allowed"
     assert result.loss.shape == result.seconds.shape == (4,)
 
 
@@ -130,7 +131,7 @@ def test_no_steps_change_nothing(supply):
     result = fit(lambda w, x: w * x, w, optim.adam(0.1), supply, steps=0, progress_bar=False)
     assert torch.equal(result.params, w)
     assert result.loss.shape == result.seconds.shape == (0,)
-    assert result.status.converged
+    assert (result.status.converged, result.status.finished) == (False, True)
 
 
 def test_a_batch_may_be_empty():
@@ -300,7 +301,7 @@ def test_the_best_report_is_kept_and_patience_has_an_end(mode, patience, min_del
     assert (result.best.step, abs(result.best.value)) == (best, VALUES[best - 1])
     assert float(result.best.params) == -best
     assert float(result.params) == -ended
-    assert result.status.converged
+    assert (result.status.converged, result.status.finished) == (False, True)
     if ended < 10:
         assert f"value was best after step {best}, " in result.status.reason
         assert f"the {patience} reports since were not better" in result.status.reason
@@ -308,12 +309,12 @@ def test_the_best_report_is_kept_and_patience_has_an_end(mode, patience, min_del
 
 def test_a_callback_ends_the_run_only_by_saying_true():
     result = listed(callbacks=[lambda report: report.step, lambda report: report.step == 4])
-    assert str(result.status) == "converged: a callback ended the run after 4 of 10 steps"
+    assert str(result.status) == "finished: a callback ended the run after 4 of 10 steps"
 
 
 def test_a_result_tells_its_story():
     lines = repr(listed()).splitlines()
-    assert lines[0] == "FitResult of 1 parameters, converged: all 10 steps were taken"
+    assert lines[0] == "FitResult of 1 parameters, finished: all 10 steps were taken"
     assert lines[1].startswith("  loss -9.000e+00 after 10 steps in 0.")
     assert lines[2] == "  best value: 1.000e+00 after 10 steps"
 
@@ -461,6 +462,37 @@ def test_an_interruption_returns_what_is_there(place):
     assert result.loss.tolist() == [0.5 * (9.0 - 0.5 * i) for i in range(place)]
 
 
+def test_a_time_limit_ends_the_run_with_its_best_report():
+    """After the report of the last step; the run would take minutes."""
+
+    def supply():
+        while True:
+            time.sleep(0.01)
+            yield torch.tensor(0.5)
+
+    result = fit(
+        linear_loss, torch.tensor(9.0), optim.sgd(1.0), supply(), steps=30_000, report_every=1_000,
+        time_limit=0.3, backend="eager", progress_bar=False,
+    )  # fmt: skip
+    taken = len(result.loss)
+    assert 1 <= taken <= 30
+    assert str(result.status) == (
+        f"not converged: the time limit of 0.3 s was reached after {taken} of 30000 steps"
+    )
+    assert not result.status.finished
+    assert float(result.params) == 9.0 - 0.5 * taken == float(result.best.params)
+    assert (result.seconds[:-1] < 0.3).all()
+
+
+def test_a_time_limit_that_is_not_reached_changes_nothing():
+    options = {"steps": 7, "backend": "eager", "progress_bar": False}
+    runs = [
+        fit(linear_loss, torch.tensor(9.0), optim.sgd(1.0), stream(*[0.5] * 7), time_limit=limit, **options)
+        for limit in (None, 1e3)
+    ]
+    assert runs[0].status == runs[1].status and torch.equal(runs[0].loss, runs[1].loss)
+
+
 def test_an_error_in_the_batches_is_not_hidden():
     def supply():
         yield torch.ones(())
@@ -532,6 +564,9 @@ def run(loss=linear_loss, params=W, optimizer=None, data=None, steps=1, **option
         (lambda: run(mode="least"), ValueError, "mode must be one of 'min', 'max'. Got mode='least'."),
         (lambda: run(patience=0), ValueError, "patience must be at least 1. Got patience=0."),
         (lambda: run(min_delta=-1.0), ValueError, "min_delta must not be negative."),
+        (lambda: run(time_limit=0.0), ValueError, "time_limit must be positive. Got time_limit=0.0."),
+        (lambda: run(time_limit=math.inf), ValueError, "time_limit must be finite. Got time_limit=inf."),
+        (lambda: run(time_limit="1 h"), TypeError, "time_limit must be a real number."),
         (
             lambda: run(monitor="accuracy"),
             ValueError,
