@@ -10,7 +10,7 @@ from torch import Tensor
 from funcsci import checks
 from funcsci.pinn.conditions import Condition
 from funcsci.pinn.domain import Domain
-from funcsci.pinn.equations import Equation, Equations, arguments
+from funcsci.pinn.equations import Equation, Equations
 from funcsci.pinn.faces import faces, located
 from funcsci.pinn.hard import Split, split
 
@@ -137,11 +137,9 @@ def make_problem(
             raise TypeError(
                 checks.message("be made by pinn.initial and the like", "a condition", one, remedy)
             )
-    if fields is None:
-        named = {one.field for one in given if one.field is not None}
-        order = (*arguments(equation), *sorted(named))
-        fields = sorted(named, key=order.index) if len(named) > 1 else None
-    problem = Problem(Equations.of(equation, box, fields), given, reference, text)
+    named = tuple(dict.fromkeys(one.field for one in given if one.field is not None))
+    told = named if fields is None and len(named) > 1 else ()
+    problem = Problem(Equations.of(equation, box, fields, told), given, reference, text)
     _ = problem.edges, problem.places, problem.periodic  # each check speaks here
     for name in {problem.domain.names[place] for place in problem.periodic}:
         clash = [face for face in (*problem.edges.hard, *problem.edges.soft) if face.index == box.index(name)]

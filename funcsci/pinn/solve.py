@@ -9,6 +9,7 @@ from torch import Tensor
 
 from funcsci import checks, random, tree
 from funcsci.compile.backends import BACKENDS
+from funcsci.pinn.affine import affine
 from funcsci.pinn.first_order import FIRST_ORDER
 from funcsci.pinn.march import Marched, adaptively, in_equal_slabs, whole
 from funcsci.pinn.methods import METHODS
@@ -18,7 +19,6 @@ from funcsci.pinn.problem import Problem
 from funcsci.pinn.sampling import SAMPLINGS
 from funcsci.pinn.settings import History, Settings
 from funcsci.pinn.solution import Solution
-from funcsci.pinn.timescales import affine
 
 DEFAULT = ("random_features", "levenberg_marquardt")
 """The methods where none is asked for."""
@@ -172,7 +172,7 @@ def _solve(
         return whole(*solve_part(problem, settings, stages, start), along)
     # The first methods that succeed: features on the whole, features in slabs, all parameters on the whole.
     features = settings._replace(methods=DEFAULT[:1], steps=(None,))
-    line, linear = problem.domain.dimensions == 1, affine(problem.equations, settings.key)
+    line, linear = problem.domain.dimensions == 1, affine(problem.equations)
     narrow = features._replace(widest=SLAB_WIDTHS[not line])  # a shorter slab is cheaper than a wider network
     found = whole(*solve_part(problem, features if linear else narrow, stages, start), along)
     if found.status.converged:

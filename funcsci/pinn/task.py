@@ -13,6 +13,7 @@ from torch.func import jacrev, vmap
 from funcsci import random, tree
 from funcsci.compile import jit
 from funcsci.pinn import sampling
+from funcsci.pinn.affine import affine
 from funcsci.pinn.domain import along, replaced
 from funcsci.pinn.faces import Face
 from funcsci.pinn.hard import build
@@ -29,7 +30,7 @@ from funcsci.pinn.requirements import (
     residuals_together,
 )
 from funcsci.pinn.settings import Settings
-from funcsci.pinn.timescales import Timescales, affine, scales, slopes, timescales
+from funcsci.pinn.timescales import Timescales, scales, slopes, timescales
 from funcsci.pinn.trial import Trial
 from funcsci.random import Key
 from funcsci.tree import Params, Scalar
@@ -113,8 +114,8 @@ class Task(NamedTuple):
 
     @property
     def affine(self) -> bool:
-        """Whether the equations are affine in the fields, as far as two random states can tell."""
-        return affine(self.problem.equations, self.settings.key)
+        """Whether the equations are affine in the fields."""
+        return affine(self.problem.equations)
 
     def training(self, count: int, key: Key, sampling_name: str) -> Training:
         """Collocation points: `count` inside, and some at each edge with a condition that is not built in."""

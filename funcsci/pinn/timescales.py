@@ -7,17 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import jacrev, vmap
+from torch.func import jacrev
 
-from funcsci import random
 from funcsci.pinn.equations import Equations
 from funcsci.pinn.field import Request
-from funcsci.random import Key
-
-PROBED = 16
-"""Points at which equations are asked whether they are affine."""
-SAME = 1e-9
-"""The difference of slopes, as a share of them, that counts as none."""
 
 
 class Timescales(NamedTuple):
@@ -41,20 +34,6 @@ def slopes(equations: Equations, values: dict[Request, Tensor], x: Tensor) -> Te
 
     found: Tensor = jacrev(residuals)(stacked)
     return found
-
-
-def affine(equations: Equations, key: Key) -> bool:
-    """Whether equations are affine in the fields, as far as two random states at some points can tell."""
-    domain = equations.domain
-    states = random.normal(key, (2, len(equations.requests)), dtype=torch.float64).cpu()
-    points = domain.unscaled(random.uniform(key, (PROBED, domain.dimensions), dtype=torch.float64).cpu())
-
-    def at(state: Tensor) -> Tensor:
-        values = dict(zip(equations.requests, state, strict=True))
-        return vmap(lambda x: slopes(equations, values, x))(points)
-
-    here, there = map(at, states)
-    return bool((here - there).abs().max() <= SAME * here.abs().max())
 
 
 def scales(equations: Equations, at_points: Sequence[Tensor]) -> tuple[float, ...]:
