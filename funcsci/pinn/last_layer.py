@@ -43,11 +43,11 @@ class Columns(NamedTuple):
 
     def residuals(self, weights: Float[Tensor, "fields width"]) -> Float[Tensor, "rows"]:
         """What is left of the requirement at all points."""
-        return vmap(self._at_point)(self._values(weights), *self.points).reshape(-1)
+        return vmap(self.at_point)(self._values(weights), *self.points).reshape(-1)
 
     def slopes(self, weights: Float[Tensor, "fields width"]) -> Float[Tensor, "rows weights"]:
         """The derivatives of the residuals by the weights."""
-        by_values = vmap(jacrev(self._at_point))(self._values(weights), *self.points)  # (n, count, requests)
+        by_values = vmap(jacrev(self.at_point))(self._values(weights), *self.points)  # (n, count, requests)
         count, width = by_values.shape[1], weights.shape[1]
         parts = []
         for field in self.fields:
@@ -68,7 +68,8 @@ class Columns(NamedTuple):
         ]
         return torch.stack(found, 1)
 
-    def _at_point(self, values: Tensor, x: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    def at_point(self, values: Tensor, x: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """The weighted numbers of the requirement at one point, for values of its requests."""
         named = dict(zip(self.requirement.requests, values.unbind(), strict=True))
         return torch.sqrt(weight) * self.requirement.evaluate(named, x, target)
 

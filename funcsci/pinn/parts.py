@@ -32,12 +32,12 @@ class Stage(NamedTuple):
 
     Attributes:
         shape: of the network.
-        amplitude: what its output is multiplied by.
+        amplitude: what the network's output for each field is multiplied by.
         params: its parameters.
     """
 
     shape: NetworkSettings
-    amplitude: float
+    amplitude: tuple[float, ...]
     params: Params
 
 

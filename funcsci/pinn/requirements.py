@@ -7,12 +7,13 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.func import vmap
+from torch.func import jacrev, vmap
 
 from funcsci.autodiff import partials
 from funcsci.pinn.domain import constant
 from funcsci.pinn.equations import Equations, Values
 from funcsci.pinn.field import Operator, Request
+from funcsci.pinn.scales import Scales
 from funcsci.tree import Params
 
 
@@ -35,30 +36,37 @@ class Requirement:
     """Numbers that should vanish at each of some points.
 
     Attributes:
-        name: for messages.
+        names: of each number, for messages.
         requests: what they need of the fields.
-        evaluate: `evaluate(values, x, target)`, the numbers at one point, shape `(count,)`, in the units
-            of the fields.
-        count: how many.
+        evaluate: `evaluate(values, x, target)`, the numbers at one point, shape `(count,)`, each divided by
+            its scale.
+        coupling: the size of each number for fields of the size of their scales, `(count, fields)`.
     """
 
-    name: str
+    names: tuple[str, ...]
     requests: tuple[Request, ...]
     evaluate: Callable[[Values, Tensor, Tensor], Tensor]
-    count: int
+    coupling: tuple[tuple[float, ...], ...]
+
+    @property
+    def count(self) -> int:
+        """How many numbers there are."""
+        return len(self.names)
 
 
-def of_equations(equations: Equations, scales: Sequence[float]) -> Requirement:
+def of_equations(equations: Equations, scales: Scales) -> Requirement:
     """The equations, each divided by its scale."""
 
     def evaluate(values: Values, x: Tensor, target: Tensor) -> Tensor:
-        return equations.residuals(values, x) / constant(scales, x)
+        return equations.residuals(values, x) / constant(scales.equations, x)
 
-    return Requirement("the equation", equations.requests, evaluate, equations.count)
+    many = equations.count > 1
+    names = tuple(f"equation {number}" if many else "equation" for number in range(1, equations.count + 1))
+    return Requirement(names, equations.requests, evaluate, scales.coupling)
 
 
 def of_terms(
-    name: str, field: str, index: int, terms: Sequence[tuple[float, int]], scale: float
+    name: str, field: str, index: int, terms: Sequence[tuple[float, int]], scale: float, fields: Sequence[str]
 ) -> Requirement:
     r"""A condition $\sum_k c_k\, \partial_{x_i}^k u = g$, divided by its scale."""
     requests = [Request(field, ((index,) * order,)) for _, order in terms]
@@ -68,7 +76,8 @@ def of_terms(
         total = sum((factor * values[request] for (factor, _), request in pairs), -target)
         return (total / scale)[None]
 
-    return Requirement(name, tuple(requests), evaluate, 1)
+    coupling = tuple(float(one == field) for one in fields)
+    return Requirement((name,), tuple(requests), evaluate, (coupling,))
 
 
 class Differentiated(NamedTuple):
@@ -132,6 +141,24 @@ def residual_at_point(
 def all_residuals(residual: Callable[[Params, Points], Tensor], params: Params, points: Points) -> Tensor:
     """The numbers at all points, shape `(n, count)`."""
     return vmap(lambda point: residual(params, point))(points)
+
+
+def with_terms(
+    requirement: Requirement, values: Values, x: Tensor, target: Tensor
+) -> tuple[Float[Tensor, "count"], Float[Tensor, "count"]]:
+    """The numbers of a requirement at one point, and the largest of the terms whose sum each of them is.
+
+    The terms are those of the linearization: each request times the derivative by it, and the rest.
+    """
+    stacked = torch.stack([values[request] for request in requirement.requests])
+
+    def numbers(stacked: Tensor) -> Tensor:
+        named = dict(zip(requirement.requests, stacked.unbind(), strict=True))
+        return requirement.evaluate(named, x, target)
+
+    found, terms = numbers(stacked), jacrev(numbers)(stacked) * stacked  # (count,), (count, requests)
+    rest = found - terms.sum(1)
+    return found, torch.maximum(terms.abs().amax(1), rest.abs())
 
 
 def residuals_together(

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.func import jacrev, vmap
 
@@ -14,9 +15,9 @@ from funcsci import random, tree
 from funcsci.compile import jit
 from funcsci.pinn import sampling
 from funcsci.pinn.affine import affine
-from funcsci.pinn.domain import along, replaced
+from funcsci.pinn.domain import Domain, along, constant, replaced
 from funcsci.pinn.faces import Face
-from funcsci.pinn.hard import build
+from funcsci.pinn.hard import Built, build
 from funcsci.pinn.network import FAST, LAYER_SHARE, NetworkSettings, distances, network
 from funcsci.pinn.problem import Problem
 from funcsci.pinn.requirements import (
@@ -28,9 +29,11 @@ from funcsci.pinn.requirements import (
     of_terms,
     residual_at_point,
     residuals_together,
+    with_terms,
 )
+from funcsci.pinn.scales import Linearized, Scales, scales
 from funcsci.pinn.settings import Settings
-from funcsci.pinn.timescales import Timescales, scales, slopes, timescales
+from funcsci.pinn.timescales import slopes, timescales
 from funcsci.pinn.trial import Trial
 from funcsci.random import Key
 from funcsci.tree import Params, Scalar
@@ -62,6 +65,7 @@ class Task(NamedTuple):
         trial: the function.
         requirements: the equations, then the conditions that are not built in.
         soft: the edges that belong to those conditions, in order.
+        scales: of the fields and the equations.
         balance: what the weight of each requirement is multiplied by.
     """
 
@@ -71,6 +75,7 @@ class Task(NamedTuple):
     trial: Trial
     requirements: tuple[Requirement, ...]
     soft: tuple[Face, ...]
+    scales: Scales
     balance: tuple[float, ...] = ()
 
     def balanced(self, params: Params) -> "Task":
@@ -166,44 +171,78 @@ class Task(NamedTuple):
             requirement, self.trial.apply, self.problem.fields, self.settings.derivatives
         )
 
-    def judge(self, count: int = JUDGED_BOX, *, backend: str = "eager") -> Callable[[Params], float]:
-        """What measures the root mean square of the worst requirement, over that of the solution.
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each number that is asked to vanish is called: the equations, then the conditions."""
+        return tuple(name for one in self.requirements for name in one.names)
+
+    def judge(self, count: int = JUDGED_BOX, *, backend: str = "eager") -> Callable[[Params], list[float]]:
+        """What measures the relative residuals of given parameters on held-out points, in the order of `names`.
+
+        Each is the root mean square of a residual, over that of its own terms, or over its size for a
+        smooth solution of the size that its fields have, whichever is larger.
 
         Args:
             count: of held-out points, as in `held_out`.
             backend: as in `jit`; a program pays where many parameters are judged.
         """
         held_out = self.held_out(count)
+        fields = self.problem.fields
 
         def squares(params: Params, sets: tuple[Points, ...]) -> tuple[Tensor, list[Tensor]]:
-            values = vmap(partial(self.trial.apply, params))(sets[0].x)
-            found = [
-                self.unweighted(one, params, points).square().mean()
-                for (one, _), points in zip(held_out, sets, strict=True)
-            ]
-            return values.square().mean(), found
+            apply = partial(self.trial.apply, params)
+            sizes = self.in_units(vmap(apply)(sets[0].x)).square().mean(0)
+            found = []
+            for (one, _), points in zip(held_out, sets, strict=True):
+                differentiated = Differentiated(fields, one.requests, self.settings.derivatives)
+
+                def at_point(
+                    point: Points, one: Requirement = one, needed: Differentiated = differentiated
+                ) -> Tensor:
+                    return torch.stack(
+                        with_terms(one, needed.values(apply, point.x), point.x, point.target)
+                    )
+
+                found.append(vmap(at_point)(points).square().mean(0))  # (2, count)
+            return sizes, found
 
         program = jit(squares, backend=backend)
 
-        def error(params: Params) -> float:
+        def errors(params: Params) -> list[float]:
             with torch.no_grad():
-                size, found = program(params, tuple(points for _, points in held_out))
-            worst, whole = math.sqrt(max(map(float, found))), math.sqrt(float(size))
-            worst = worst / max(whole, torch.finfo(size.dtype).tiny)
-            return worst if math.isfinite(worst) else math.inf
+                sizes, found = program(params, tuple(points for _, points in held_out))
+            rms = sizes.sqrt().tolist()
+            relative = []
+            for (one, _), pair in zip(held_out, found, strict=True):
+                for left, terms, coupling in zip(*pair.sqrt().tolist(), one.coupling, strict=True):
+                    size = max(factor * of_field for factor, of_field in zip(coupling, rms, strict=True))
+                    value = left / max(terms, size) if left else 0.0
+                    relative.append(value if math.isfinite(value) else math.inf)
+            return relative
 
-        return error
+        return errors
+
+    def residuals(self, params: Params) -> dict[str, float]:
+        """The relative residuals on held-out points by name, as `judge` measures them."""
+        return dict(zip(self.names, self.judge()(params), strict=True))
 
     def error(self, params: Params) -> float:
-        """The relative residual on held-out points."""
-        return self.judge()(params)
+        """The largest of the relative residuals on held-out points."""
+        return max(self.judge()(params))
 
     def size(self, params: Params) -> float:
-        """The root mean square of the fields inside."""
+        """The largest root mean square of a field inside, in units of its scale."""
         dimensions = self.problem.domain.dimensions
         x = self._inside(sampling.sample("sobol", self.settings.key, JUDGED_EDGE, dimensions))
         with torch.no_grad():
-            return _rms(vmap(partial(self.trial.apply, params))(x))
+            return float(self._rms(vmap(partial(self.trial.apply, params))(x)).max())
+
+    def in_units(self, values: Float[Tensor, "n fields"]) -> Float[Tensor, "n fields"]:
+        """Fields in units of their scales."""
+        return values / constant(self.scales.fields, values)
+
+    def _rms(self, values: Float[Tensor, "n fields"]) -> Float[Tensor, "fields"]:
+        return self.in_units(values).double().square().mean(0).sqrt()
 
     def unweighted(self, requirement: Requirement, params: Params, points: Points) -> Tensor:
         """The numbers of a requirement at points, shape `(n, count)`, without weights."""
@@ -222,9 +261,12 @@ class Task(NamedTuple):
 
     def _all(self, inside: Tensor, at_edges: int, key: Key, name: str) -> Training:
         equations, *others = self.requirements
+        domain = self.problem.domain
         found = [(equations, _even(inside, inside.new_zeros(len(inside))))]
         for place, face in enumerate(self.soft):
-            points, target = self._edge(face, at_edges, random.fold_in(key, place), name)
+            points, target = edge_points(
+                face, domain, at_edges, random.fold_in(key, place), name, self.settings.where
+            )
             found.append((others[place], _even(points, target, face.source.weight or 1.0)))
         for place, (condition, (x, values)) in enumerate(self.problem.places, len(self.soft)):
             moved = (x.to(**self.settings.where), values.to(**self.settings.where))
@@ -235,19 +277,6 @@ class Task(NamedTuple):
             for (one, points), factor in zip(found, factors, strict=True)
         )
 
-    def _edge(self, face: Face, count: int, key: Key, name: str) -> tuple[Tensor, Tensor]:
-        """Points at an edge, and what is asked there."""
-        where = self.settings.where
-        if face.data is not None:
-            return face.data[0].to(**where), face.data[1].to(**where)
-        domain = self.problem.domain
-        others = sampling.sample(name, key, count, domain.dimensions - 1)
-        ends = others.new_full((len(others), 1), 0.0)
-        unit = torch.cat([others[:, : face.index], ends, others[:, face.index :]], 1)
-        x = domain.unscaled(unit).to(**where)
-        x[:, face.index] = face.end(domain)
-        return x, vmap(face.at)(x)
-
 
 def make_task(
     problem: Problem,
@@ -255,7 +284,7 @@ def make_task(
     shape: NetworkSettings,
     *,
     before: Any = None,
-    amplitude: float = 1.0,
+    amplitude: tuple[float, ...] | None = None,
 ) -> Task:
     """The task of one network.
 
@@ -264,7 +293,7 @@ def make_task(
         settings: how to solve it.
         shape: of the network.
         before: an earlier stage whose error it corrects.
-        amplitude: the size of the correction.
+        amplitude: what each output of the network is multiplied by; None: the scale of its field.
 
     Raises:
         ValueError: if built-in conditions contradict each other where they meet.
@@ -272,30 +301,77 @@ def make_task(
     domain, fields, edges = problem.domain, problem.fields, problem.edges
     made = network(shape, domain.dimensions, len(fields), problem.periodic)
     rates = [1 / length for length in domain.lengths]
-    built = tuple(build([face for face in edges.hard if face.field == one], domain, rates) for one in fields)
-    trial = Trial(domain, made, built)
+    trial = Trial(domain, made, _built(problem, rates), (1.0,) * len(fields))
     linear = _linearized(problem, trial, settings)
-    found = timescales(problem.equations, linear[0]) if domain.dimensions == 1 else Timescales(0.0, 0.0)
-    if domain.dimensions == 1:
+    found = timescales(problem.equations, linear.slopes[0]) if domain.dimensions == 1 else None
+    if found is not None:
         rates = [found.rate]
-        built = tuple(
-            build([face for face in edges.hard if face.field == one], domain, rates) for one in fields
+        trial = trial._replace(
+            built=_built(problem, rates), transient=found.decay * domain.lengths[0]
         )
-    transient = found.decay * domain.lengths[0] if domain.dimensions == 1 else 0.0
-    trial = trial._replace(built=built, before=before, amplitude=amplitude, transient=transient)
-    sizes = scales(problem.equations, linear)
+    parts = [_condition_size(face, rates) for face in edges.soft]
+    data = [
+        (face.field, _asked(face, problem, settings) / size)
+        for face, size in zip(edges.soft, parts, strict=True)
+    ]
+    data += [(problem.field_of(one), float(values.abs().max())) for one, (_, values) in problem.places]
+    sizes = scales(problem.equations, linear, data)
+    trial = trial._replace(before=before, amplitude=sizes.fields if amplitude is None else amplitude)
+    unit = dict(zip(fields, sizes.fields, strict=True))
     requirements = [of_equations(problem.equations, sizes)]
-    for face in edges.soft:
-        rate = rates[face.index]
-        size = max(abs(factor) * rate**order for factor, order in face.terms)
-        requirements.append(of_terms(face.describe(domain), face.field, face.index, face.terms, size))
+    for face, size in zip(edges.soft, parts, strict=True):
+        name, scale = face.describe(domain), size * unit[face.field]
+        requirements.append(of_terms(name, face.field, face.index, face.terms, scale, fields))
     for condition, _ in problem.places:
-        requirements.append(of_terms(str(condition), problem.field_of(condition), 0, ((1.0, 0),), 1.0))
-    task = Task(problem, settings, shape, trial, tuple(requirements), edges.soft)
+        field = problem.field_of(condition)
+        requirements.append(of_terms(str(condition), field, 0, ((1.0, 0),), unit[field], fields))
+    task = Task(problem, settings, shape, trial, tuple(requirements), edges.soft, sizes)
     if before is None:
         _check_built(task)
         _check_periodic(task)
     return task
+
+
+def _built(problem: Problem, rates: list[float]) -> tuple[Built, ...]:
+    """What builds the conditions into each field."""
+    edges, domain = problem.edges.hard, problem.domain
+    return tuple(
+        build([face for face in edges if face.field == one], domain, rates) for one in problem.fields
+    )
+
+
+def _condition_size(face: Face, rates: list[float]) -> float:
+    """The size of a condition's largest term for a smooth field of size one."""
+    return max(abs(factor) * rates[face.index] ** order for factor, order in face.terms)
+
+
+def _asked(face: Face, problem: Problem, settings: Settings) -> float:
+    """The largest size of what a condition asks for."""
+    _, target = edge_points(face, problem.domain, TYPICAL, settings.key, "sobol", settings.where)
+    return float(target.abs().max())
+
+
+def edge_points(
+    face: Face, domain: Domain, count: int, key: Key, name: str, where: dict[str, Any]
+) -> tuple[Float[Tensor, "n dimensions"], Float[Tensor, "n"]]:
+    """Points at an edge, and what is asked there.
+
+    Args:
+        face: the condition at that edge; where it has data, these are its points.
+        domain: the box.
+        count: how many points.
+        key: the random key.
+        name: in `SAMPLINGS`.
+        where: their dtype and device.
+    """
+    if face.data is not None:
+        return face.data[0].to(**where), face.data[1].to(**where)
+    others = sampling.sample(name, key, count, domain.dimensions - 1)
+    ends = others.new_full((len(others), 1), 0.0)
+    unit = torch.cat([others[:, : face.index], ends, others[:, face.index :]], 1)
+    x = domain.unscaled(unit).to(**where)
+    x[:, face.index] = face.end(domain)
+    return x, vmap(face.at)(x)
 
 
 def empty_params(problem: Problem, shape: NetworkSettings, dtype: torch.dtype) -> Params:
@@ -304,17 +380,18 @@ def empty_params(problem: Problem, shape: NetworkSettings, dtype: torch.dtype) -
     return made.init(torch.zeros(2, dtype=torch.int64, device="meta"), dtype=dtype)
 
 
-def _linearized(problem: Problem, trial: Trial, settings: Settings) -> list[Tensor]:
-    """The slopes of the equations at the start and at some points, for the fields that conditions give."""
+def _linearized(problem: Problem, trial: Trial, settings: Settings) -> Linearized:
+    """The equations at the start and at some points, linearized at the fields that conditions give."""
     domain, equations = problem.domain, problem.equations
     unit = sampling.sample("sobol", settings.key, TYPICAL, domain.dimensions)
     points = domain.unscaled(torch.cat([torch.zeros_like(unit[:1]), unit])).to(settings.device)
     differentiated = Differentiated(problem.fields, equations.requests, "nested")
 
-    def at_point(x: Tensor) -> Tensor:
-        return slopes(equations, differentiated.values(trial.known, x), x)
+    def at_point(x: Tensor) -> Linearized:
+        values = differentiated.values(trial.known, x)
+        return Linearized(slopes(equations, values, x), equations.residuals(values, x), trial.known(x))
 
-    return list(vmap(at_point)(points))
+    return vmap(at_point)(points)
 
 
 def _check_built(task: Task) -> None:
@@ -323,8 +400,8 @@ def _check_built(task: Task) -> None:
     if domain.dimensions == 1:
         return
     for face in task.problem.edges.hard:
-        term = of_terms("", face.field, face.index, face.terms, 1.0)
-        x, wanted = task._edge(face, 64, task.settings.key, "sobol")
+        term = of_terms("", face.field, face.index, face.terms, 1.0, task.problem.fields)
+        x, wanted = edge_points(face, domain, 64, task.settings.key, "sobol", task.settings.where)
         differentiated = Differentiated(task.problem.fields, term.requests, "nested")
 
         def miss(x: Tensor, target: Tensor) -> Tensor:
@@ -379,7 +456,3 @@ def _pull(residual: Any, params: Params, points: Points) -> float:
     jacobian = vmap(jacrev(residual), in_dims=(None, 0))(params, even)
     squares = [leaf.double().square().sum() for leaf in tree.leaves(jacobian)]
     return float(torch.stack(squares).sum()) / len(points.x)
-
-
-def _rms(values: Tensor) -> float:
-    return float(values.double().square().mean().sqrt())

@@ -1,7 +1,6 @@
 """How fast an equation's solution can change: read off its linearization."""
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,28 +33,6 @@ def slopes(equations: Equations, values: dict[Request, Tensor], x: Tensor) -> Te
 
     found: Tensor = jacrev(residuals)(stacked)
     return found
-
-
-def scales(equations: Equations, at_points: Sequence[Tensor]) -> tuple[float, ...]:
-    r"""For each equation the size of its largest term for a solution of size one that is smooth.
-
-    $\max_j |\partial F / \partial d_j| \prod_i L_i^{-\alpha_i}$ for derivatives $d_j$ of orders $\alpha$.
-
-    Args:
-        equations: the equations $F$.
-        at_points: their slopes at some points.
-    """
-    lengths = equations.domain.lengths
-    sizes = torch.tensor(
-        [
-            max(math.prod(1 / lengths[place] for place in term) for term in request.operator)
-            for request in equations.requests
-        ],
-        dtype=torch.float64,
-    )
-    typical = torch.stack([slope.double().cpu() for slope in at_points]).square().mean(0).sqrt()
-    found = (typical * sizes).max(1).values.tolist()
-    return tuple(scale if math.isfinite(scale) and scale > 0 else 1.0 for scale in found)
 
 
 def timescales(equations: Equations, slope: Tensor) -> Timescales:

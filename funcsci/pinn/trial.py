@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from funcsci.pinn.domain import Domain
+from funcsci.pinn.domain import Domain, constant
 from funcsci.pinn.hard import Built
 from funcsci.pinn.network import Network
 from funcsci.random import Key
@@ -21,16 +21,16 @@ class Trial(NamedTuple):
         domain: where it is a candidate.
         network: $N$, of the point scaled to [-1, 1].
         built: $G$ and $D$ of each field.
+        amplitude: $a$ of each field: its scale, or the size of the correction, in units of the field.
         before: an earlier stage that this one corrects, a function of a point; then $G = 0$.
-        amplitude: $a$, the size of the correction.
         transient: as in `network.spread`.
     """
 
     domain: Domain
     network: Network
     built: tuple[Built, ...]
+    amplitude: tuple[float, ...]
     before: Callable[[Tensor], Tensor] | None = None
-    amplitude: float = 1.0
     transient: float = 0.0
 
     def init(self, key: Key, **where: Any) -> Params:
@@ -53,7 +53,12 @@ class Trial(NamedTuple):
         """What the network's outputs are multiplied by."""
         one = x.new_ones(())
         found = [one if built.distance is None else built.distance(x) for built in self.built]
-        return self.amplitude * torch.stack(found)
+        return constant(self.amplitude, x) * torch.stack(found)
+
+    def homogeneous(self) -> "Trial":
+        """The same function without what conditions ask for."""
+        built = tuple(Built(None, one.distance) for one in self.built)
+        return self._replace(built=built, before=None)
 
     def basis(self, params: Params, x: Float[Tensor, "dimensions"]) -> Float[Tensor, "fields width"]:
         """What each field is linear in, by the weights of the last layer."""
