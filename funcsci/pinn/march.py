@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 from funcsci import progress
 from funcsci.optim import Status
-from funcsci.pinn.parts import Part, slab, solve_part
+from funcsci.pinn.interface import State
+from funcsci.pinn.parts import Part, slab, solve_part, state_after
 from funcsci.pinn.problem import Problem
 from funcsci.pinn.settings import Outcome, Settings
+from funcsci.pinn.task import make_task
 
 SHORTEST = 1 / 512
 """The shortest slab, as a share of the whole, before marching gives up."""
@@ -51,6 +53,9 @@ def in_equal_slabs(problem: Problem, settings: Settings, count: int, stages: int
         stages: as in `solve_part`.
         name: of the coordinate to march along.
     """
+    make_task(
+        problem, settings, settings.network._replace(hidden=(1,))
+    )  # the whole is checked, not its slabs
     start, end = problem.domain.ranges[name]
     edges = [start + (end - start) * number / count for number in range(count)] + [end]
     begun = time.perf_counter()
@@ -58,9 +63,10 @@ def in_equal_slabs(problem: Problem, settings: Settings, count: int, stages: int
     outcomes: list[Outcome] = []
     with progress.bar(count, "slabs", shown=settings.progress) as bar:
         for number in range(count):
-            before = parts[-1] if parts else None
-            one = slab(problem, name, edges[number], edges[number + 1], before)
-            part, outcome = solve_part(one, settings._replace(progress=False), stages)
+            state = state_after(problem, name, parts[-1], settings) if parts else None
+            part, outcome = _solved(
+                problem, name, (edges[number], edges[number + 1]), state, settings, stages
+            )
             parts.append(part)
             outcomes.append(_since(outcome, begun))
             bar.update()
@@ -82,14 +88,13 @@ def adaptively(
     """
     start, end = problem.domain.ranges[name]
     shortest = SHORTEST * (end - start)
-    now, length, begun = start, first, time.perf_counter()
+    now, length, begun, state = start, first, time.perf_counter(), None
     parts: list[Part] = []
     outcomes: list[Outcome] = []
     with progress.bar(1_000, "marching", shown=settings.progress) as bar:
         while now < end:
             stop = end if now + 1.01 * length >= end else now + length
-            one = slab(problem, name, now, stop, parts[-1] if parts else None)
-            part, outcome = solve_part(one, settings._replace(progress=False), stages)
+            part, outcome = _solved(problem, name, (now, stop), state, settings, stages)
             if not outcome.status.converged:
                 length *= SHRINK
                 if length < shortest:
@@ -100,6 +105,8 @@ def adaptively(
             bar.update(int(1_000 * (stop - now) / (end - start)))
             bar.set_postfix_str(f"{name} = {stop:.3g}", refresh=False)
             now = stop
+            if now < end:
+                state = state_after(problem, name, part, settings)
             if outcome.network.hidden[-1] == min(_widths(outcomes)):
                 length *= GROW
     return _marched(parts, outcomes, settings.tol, name)
@@ -112,6 +119,24 @@ def whole(part: Part, outcome: Outcome, name: str | None) -> Marched:
         (part,), spans, outcome.error, outcome.losses, outcome.seconds, outcome.status, outcome.steps,
         outcome.backend, outcome.method,
     )  # fmt: skip
+
+
+def _solved(
+    problem: Problem,
+    name: str,
+    span: tuple[float, float],
+    state: State | None,
+    settings: Settings,
+    stages: int,
+) -> tuple[Part, Outcome]:
+    """One slab. What its state misses of the end of the one before counts as its own error."""
+    one = slab(problem, name, *span, state)
+    part, outcome = solve_part(one, settings._replace(progress=False), stages)
+    if state is not None and state.error > outcome.error:
+        reason = f"the state at {name} = {span[0]:.3g} is stored with a relative error of {state.error:.1e}"
+        status = Status(state.error <= settings.tol, f"{reason} (tol {settings.tol:.1e})")
+        outcome = outcome._replace(error=state.error, status=status)
+    return part._replace(state=state), outcome
 
 
 def _widths(outcomes: list[Outcome]) -> list[int]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -12,9 +12,7 @@ from torch.func import vmap
 
 from funcsci import random
 from funcsci.optim import Status
-from funcsci.pinn.conditions import Condition
-from funcsci.pinn.domain import along, replaced
-from funcsci.pinn.faces import OfPoint
+from funcsci.pinn.interface import Interface, State
 from funcsci.pinn.methods import run
 from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.problem import Problem
@@ -48,11 +46,13 @@ class Part(NamedTuple):
         problem: on that slab.
         stages: the networks, each correcting the sum of those before.
         trial: the function of the last stage's parameters.
+        state: what it begins with; None where that is the problem's own conditions.
     """
 
     problem: Problem
     stages: tuple[Stage, ...]
     trial: Trial
+    state: State | None = None
 
     def function(self, x: Float[Tensor, "dimensions"]) -> Float[Tensor, "fields"]:
         """All fields at a point."""
@@ -136,6 +136,7 @@ def assemble(
     settings: Settings,
     spans: Sequence[tuple[float, float]],
     stages: Sequence[Sequence[Stage]],
+    states: Sequence[State | None],
 ) -> tuple[Part, ...]:
     """The parts that some stages make, slab after slab.
 
@@ -144,53 +145,45 @@ def assemble(
         settings: of the solver.
         spans: the range of each slab; for one part on the whole domain there may be none.
         stages: those of each part.
+        states: what each part begins with.
     """
     if len(stages) == 1:
         return (rebuilt(problem, settings, stages[0]),)
-    parts: list[Part] = []
-    for (start, end), those in zip(spans, stages, strict=True):
-        name = problem.marches
-        assert name is not None
-        one = slab(problem, name, start, end, parts[-1] if parts else None)
-        parts.append(rebuilt(one, settings, those))
-    return tuple(parts)
+    name = problem.marches
+    assert name is not None
+    return tuple(
+        rebuilt(slab(problem, name, *span, state), settings, those)._replace(state=state)
+        for span, those, state in zip(spans, stages, states, strict=True)
+    )
 
 
-def slab(problem: Problem, name: str, start: float, end: float, before: Part | None) -> Problem:
-    """The problem on a range of the marching coordinate, continuing an earlier part.
+def slab(problem: Problem, name: str, start: float, end: float, state: State | None) -> Problem:
+    """The problem on a range of the marching coordinate.
 
     Args:
         problem: on the whole domain.
         name: of the coordinate.
-        start: where the range begins; `before` ends there.
+        start: where the range begins.
         end: where it ends.
-        before: the part before; None where the range begins with the problem's own conditions.
+        state: what it begins with; None where that is the problem's own conditions.
     """
     equations = replace(problem.equations, domain=problem.domain.part(name, start, end))
     conditions = problem.conditions
-    if before is not None:
+    if state is not None:
+        hard, soft = ({id(face.source) for face in faces} for faces in problem.edges)
         index = problem.domain.index(name)
-        given = {id(face.source) for face in problem.edges.hard if face.index == index}
-        kept = [one for one in conditions if id(one) not in given]
-        going_on = [
-            _continued(before, face.field, face.terms[0][1], name, index, start)
-            for face in problem.edges.hard
-            if face.index == index
+        begins = {id(face.source) for face in problem.edges.hard if face.index == index}
+        # What is built in stays so, though a state has other functions than the problem's own start.
+        kept = [
+            one._replace(hard=True) if id(one) in hard - soft else one
+            for one in conditions
+            if id(one) not in begins
         ]
-        conditions = (*kept, *going_on)
+        conditions = (*kept, *Interface.of(problem, name, start).conditions(state))
     return replace(problem, equations=equations, conditions=conditions)
 
 
-def _continued(before: Part, field: str, order: int, name: str, index: int, start: float) -> Condition:
-    """The initial condition that goes on from where a part ends."""
-    place = before.problem.fields.index(field)
-
-    def value(x: Tensor) -> Tensor:
-        return along(lambda x: before.function(x)[place], replaced(x, index, start), index, order)
-
-    told: Any = OfPoint(value)
-    if before.problem.domain.dimensions == 1:  # a number, computed once
-        with torch.no_grad():
-            first = before.stages[-1].params["layers"][-1]["weight"]
-            told = float(value(first.new_tensor([start])))
-    return Condition("initial", (name,), ("lower",), ((1.0, order),), told, field)
+def state_after(problem: Problem, name: str, part: Part, settings: Settings) -> State:
+    """The state where a part ends, for the next to begin with."""
+    start, end = part.problem.domain.ranges[name]
+    return Interface.of(problem, name, end).stored(part.function, end - start, settings)

@@ -1,14 +1,16 @@
-"""What a solver is asked to do, and what it gives back."""
+"""What a solver is asked to do."""
 
+import math
+import time
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
-from funcsci.optim import Status
 from funcsci.pinn.network import NetworkSettings
 from funcsci.random import Key
-from funcsci.tree import Params
+
+MOMENT = 1e-3
+"""The shortest time limit that is passed on, in seconds."""
 
 
 class Settings(NamedTuple):
@@ -22,14 +24,17 @@ class Settings(NamedTuple):
         widest: the most random features to try, where `hidden` is empty.
         points: collocation points inside.
         sampling: how they are placed.
-        tol: the relative residual that counts as converged.
-        aim: the one at which more effort ends; at most `tol`.
+        tol: the estimated relative error that counts as converged.
+        aim: the relative residual at which more effort ends; at most `tol`.
         derivatives: `"taylor"` or `"nested"`.
         causal: the strength of causal weighting; 0 is none.
         dtype: of the parameters.
         device: where to compute.
         backend: as in `jit`.
         progress: whether to show progress.
+        estimate: whether to estimate the error.
+        time_limit: seconds after which a solve ends with the best so far; None is none.
+        deadline: the reading of `time.perf_counter` at which that is.
     """
 
     key: Key
@@ -47,48 +52,23 @@ class Settings(NamedTuple):
     device: torch.device = torch.device("cpu")
     backend: str | None = None
     progress: bool = False
+    estimate: bool = True
+    time_limit: float | None = None
+    deadline: float = math.inf
+
+    @property
+    def remaining(self) -> float | None:
+        """The seconds that are left of the time limit, at least a moment; None where there is none."""
+        if self.time_limit is None:
+            return None
+        return max(self.deadline - time.perf_counter(), MOMENT)
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time limit is over."""
+        return time.perf_counter() >= self.deadline
 
     @property
     def where(self) -> dict[str, Any]:
         """Dtype and device of new tensors."""
         return {"dtype": self.dtype, "device": self.device}
-
-
-class History(NamedTuple):
-    """The course of a solution.
-
-    Attributes:
-        loss: the weighted mean of squared residuals, each divided by its equation's scale, at the start and
-            after each solve or step; first-order methods have it before each step, on that step's points.
-            Shape `(entries,)`.
-        seconds: the time since the start at which each entry was known, shape `(entries,)`.
-    """
-
-    loss: Tensor
-    seconds: Tensor
-
-
-class Outcome(NamedTuple):
-    """What a method hands on.
-
-    Attributes:
-        method: its name.
-        network: the network that it settled on.
-        params: its parameters.
-        error: the relative residual on held-out points.
-        losses: the history of the loss.
-        seconds: when each entry was known.
-        status: whether `tol` was met, and why the method ended.
-        backend: what the steps ran on.
-        steps: how many were taken.
-    """
-
-    method: str
-    network: NetworkSettings
-    params: Params
-    error: float
-    losses: list[float]
-    seconds: list[float]
-    status: Status
-    backend: str
-    steps: int

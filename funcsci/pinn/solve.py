@@ -136,8 +136,9 @@ def solve(
         raise ValueError(checks.message(must, "slabs", slabs, "Leave slabs out."))
     begun = time.perf_counter()
     found = _solve(problem, settings, slabs, stages, _begin(start, problem), automatic=method is None)
+    stages_of, states = [_own(part.stages) for part in found.parts], [part.state for part in found.parts]
     solution = Solution(
-        parts=assemble(problem, settings, found.spans, [_own(part.stages) for part in found.parts]),
+        parts=assemble(problem, settings, found.spans, stages_of, states),
         problem=problem,
         history=History(
             torch.tensor(found.losses, dtype=torch.float64), torch.tensor(found.seconds, dtype=torch.float64)

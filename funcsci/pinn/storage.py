@@ -7,6 +7,7 @@ import torch
 
 from funcsci import checks, tree
 from funcsci.optim import Status
+from funcsci.pinn.interface import State
 from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.parts import Part, Stage, assemble
 from funcsci.pinn.problem import RECIPES, Problem
@@ -14,7 +15,7 @@ from funcsci.pinn.settings import History, Settings
 from funcsci.pinn.task import empty_params
 from funcsci.storage import Format
 
-FILE = Format("funcsci.solution", 2, writer="Solution.save")
+FILE = Format("funcsci.solution", 3, writer="Solution.save")
 
 
 class Contents(NamedTuple):
@@ -39,6 +40,7 @@ def save(solution: Contents, path: str | Path) -> None:
     tensors = dict(zip(tree.paths(params, "params"), tree.leaves(params), strict=True))
     tensors |= {"history.loss": solution.history.loss, "history.seconds": solution.history.seconds}
     tensors["key"] = settings.key
+    tensors |= {f"states.{place}": state.coefficients for place, state in _states(solution.parts)}
     along = problem.marches
     story = {
         "problem": None if problem.recipe is None else {"name": problem.recipe[0], **problem.recipe[1]},
@@ -49,6 +51,7 @@ def save(solution: Contents, path: str | Path) -> None:
             [{"shape": stage.shape._asdict(), "amplitude": stage.amplitude} for stage in part.stages]
             for part in solution.parts
         ],
+        "states": {str(place): state.error for place, state in _states(solution.parts)},
         "settings": {
             **settings._replace(network=settings.network._asdict())._asdict(),  # type: ignore[arg-type]
             "key": None,
@@ -95,9 +98,15 @@ def load(path: str | Path, problem: Problem | None, device: str | torch.device) 
             ]
             for those, owns in zip(story["stages"], params, strict=True)
         ]
+        spans = [(span[0], span[1]) for span in story["spans"] if span]
+        errors = story["states"]
+        states = [
+            State(tensors[f"states.{place}"], errors[str(place)]) if str(place) in errors else None
+            for place in range(len(stages))
+        ]
         return Contents(
             problem,
-            assemble(problem, settings, [(span[0], span[1]) for span in story["spans"] if span], stages),
+            assemble(problem, settings, spans, stages, states),
             History(tensors["history.loss"].cpu(), tensors["history.seconds"].cpu()),
             Status(**story["status"]),
             story["error"],
@@ -109,6 +118,11 @@ def load(path: str | Path, problem: Problem | None, device: str | torch.device) 
         )
     except (KeyError, TypeError) as error:
         raise FILE.damaged(path, f"it lacks {error}") from error
+
+
+def _states(parts: tuple[Part, ...]) -> list[tuple[int, State]]:
+    """The states that parts begin with, by the number of the part."""
+    return [(place, part.state) for place, part in enumerate(parts) if part.state is not None]
 
 
 def _shape(told: dict[str, Any]) -> NetworkSettings:
