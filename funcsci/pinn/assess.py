@@ -17,24 +17,17 @@ from torch.func import jacrev, vmap
 
 from funcsci import random
 from funcsci.optim.linear_least_squares import RidgeFactor
-from funcsci.pinn import sampling
-from funcsci.pinn.last_layer import Columns
-from funcsci.pinn.requirements import Points, Requirement
+from funcsci.pinn.last_layer import Columns, Gauge, Sampled
+from funcsci.pinn.requirements import Requirement
 from funcsci.pinn.task import Task, Training
-from funcsci.pinn.trial import Trial
 from funcsci.pinn.verdict import NullFunction
-from funcsci.random import Key
 from funcsci.tree import Params
 
-EXPLAINED = 0.9
-"""A correction explains a residual if at most this share of it is left."""
 NOISE = 10.0
 """A residual of so many times the round-off of its terms is round-off."""
 NULL = {torch.float64: 1e-8, torch.float32: 1e-4}
 """A function is a null function if the linearized problem makes no more than this of its size."""
 MOST_NULLS, ITERATIONS = 8, 12
-VALUED = 1_024
-"""Points on which the sizes of functions are measured."""
 CONSTANT = 1e-5
 """How far a constant may be from the span of the null functions that hold it."""
 
@@ -78,22 +71,27 @@ class Assessment(NamedTuple):
     Attributes:
         errors: the relative size of the correction of each field.
         explained: the share of the residual that is left after the correction.
+        follows: the share of that which the features do not follow by their own values, in the equations.
         noisy: whether what is left is the round-off of its terms.
         nulls: functions that can be added.
+        correction: parameters of the correction, a function of the features without a built-in part.
     """
 
     errors: tuple[float, ...]
     explained: float
+    follows: float
     noisy: bool
     nulls: tuple[NullFunction, ...]
+    correction: Params
 
 
-def assess(candidate: Candidate, features: Features) -> Assessment:
+def assess(candidate: Candidate, features: Features, gauge: Gauge | None = None) -> Assessment:
     """Linearize at a solution, solve for the correction, and look for null functions.
 
     Args:
         candidate: the solution.
         features: in which to look.
+        gauge: what chose the solution among many; it leaves a correction nothing of the null functions.
     """
     task, fields = candidate.task, candidate.task.problem.fields
     blocks, noise = [], 0.0
@@ -111,14 +109,17 @@ def assess(candidate: Candidate, features: Features) -> Assessment:
     residual = torch.cat([block.residuals(nothing) for block in blocks])
     matrix = torch.cat([block.slopes(nothing) for block in blocks])
     if not bool(torch.isfinite(matrix).all() & torch.isfinite(residual).all()):
-        return Assessment((math.inf,) * len(fields), 1.0, False, ())
+        return Assessment((math.inf,) * len(fields), 1.0, 1.0, False, (), features.params)
+    sampled = Sampled.of(features.task, features.params)
+    target = -residual
+    if gauge is not None:
+        rows = gauge.rows(sampled)
+        matrix, target = torch.cat([matrix, rows]), torch.cat([target, target.new_zeros(len(rows))])
     factor = RidgeFactor.of(matrix)
-    weights = factor.solve(-residual).reshape(nothing.shape)
+    weights = factor.solve(target).reshape(nothing.shape)
     left = torch.cat([block.residuals(weights) for block in blocks])
-    x = _even_points(task)
-    basis = vmap(partial(features.task.trial.basis, features.params))(x)  # (n, fields, width)
-    basis = basis / torch.tensor(task.scales.fields).to(basis)[:, None] / math.sqrt(len(x))
-    solution = task.in_units(vmap(partial(task.trial.apply, candidate.params))(x)) / math.sqrt(len(x))
+    basis = sampled.basis
+    solution = Sampled.of(task, candidate.params).values
     errors = []
     for place in range(len(fields)):
         size = float(torch.linalg.vector_norm(solution[:, place]))
@@ -128,9 +129,17 @@ def assess(candidate: Candidate, features: Features) -> Assessment:
     return Assessment(
         tuple(errors),
         after / before if before > 0 else 0.0,
+        _follows(blocks[0].residuals(weights), features),
         min(before, after) <= NOISE * math.sqrt(noise),
         _nulls(features, factor, basis),
+        _with_last(features.params, weights),
     )
+
+
+def _with_last(params: Params, weights: Float[Tensor, "fields width"]) -> Params:
+    """Parameters with another last layer."""
+    last = {"weight": weights[:, :-1].contiguous(), "bias": weights[:, -1].contiguous()}
+    return {**params, "layers": [*params["layers"][:-1], last]}
 
 
 def _at_solution(
@@ -153,11 +162,14 @@ def _noise(block: Columns, values: Tensor, rounding: Tensor) -> float:
     return float((slopes.abs() @ rounding[:, :, None]).square().sum())
 
 
-def _even_points(task: Task) -> Float[Tensor, "n dimensions"]:
-    """Points that are spread evenly over the domain."""
-    domain = task.problem.domain
-    unit = sampling.sample("sobol", random.fold_in(task.settings.key, 0xE7E4), VALUED, domain.dimensions)
-    return domain.unscaled(unit).to(**task.settings.where)
+def _follows(left: Float[Tensor, "rows"], features: Features) -> float:
+    """How much of the equations' residuals, relative to all of it, no sum of the features' values follows."""
+    x = features.training[0][1].x
+    values = vmap(partial(features.task.network_features, features.params))(x)  # (n, width)
+    residuals = left.reshape(len(x), -1)
+    outside = RidgeFactor.of(values).outside(residuals)
+    size = float(torch.linalg.vector_norm(residuals))
+    return float(torch.linalg.vector_norm(outside)) / size if size > 0 else 0.0
 
 
 def _nulls(
@@ -180,7 +192,8 @@ def _nulls(
         found = torch.einsum("nfw,fnk->fwk", basis, z).reshape(-1, z.shape[2]) / factor.norms[:, None]
         return torch.linalg.solve_triangular(factor.upper.mT, found, upper=False)
 
-    start = random.normal(random.fold_in(settings.key, 0x9011), (len(factor.norms), MOST_NULLS), **settings.where)
+    key = random.fold_in(settings.key, 0x9011)
+    start = random.normal(key, (len(factor.norms), MOST_NULLS), dtype=settings.dtype).to(settings.device)
     y = torch.linalg.qr(start).Q
     for _ in range(ITERATIONS):
         y = torch.linalg.qr(transposed(values(y))).Q
@@ -195,8 +208,7 @@ def _nulls(
     found = []
     for place in range(many):
         vector = (chosen[:, place] * singular[place]).reshape(count, -1)  # of size one
-        last = {"weight": vector[:, :-1].contiguous(), "bias": vector[:, -1].contiguous()}
-        params = {**features.params, "layers": [*features.params["layers"][:-1], last]}
+        params = _with_last(features.params, vector)
         trial = features.task.trial.homogeneous()
         found.append(NullFunction(trial, params, float(singular[place]), names[place]))
     return tuple(found)
@@ -214,9 +226,3 @@ def _described(values: Float[Tensor, "fields n nulls"], fields: Sequence[str]) -
             constants.append(f"a constant in {name}")
     others = [f"a multiple of the function that solution.plot(null={place}) shows" for place in range(many)]
     return [*constants, *others[len(constants) :]]
-
-
-def drawn_points(task: Task, count: int, key: Key) -> Training:
-    """Points of their own for a correction: on a line not those of a training of any width."""
-    line = task.problem.domain.dimensions == 1
-    return task.training(count + line, key, "chebyshev" if line else "sobol")

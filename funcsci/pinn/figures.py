@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import vmap
 
+from funcsci.pinn.outcome import History
 from funcsci.pinn.problem import Problem
-from funcsci.pinn.settings import History, Settings
+from funcsci.pinn.settings import Settings
 from funcsci.plot import Course, Misfit, curves_figure, map_figure, slices_figure
 
 LINE_POINTS, MAP_POINTS = 1_000, 151

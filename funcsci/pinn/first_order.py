@@ -61,6 +61,7 @@ def first_order(name: str, task: Task, params: Params, steps: int | None) -> Fou
         callbacks=[] if alone else [balance.update],
         backend=settings.backend,
         progress_bar=settings.progress,
+        time_limit=settings.remaining,
     )
     return Found(result.params, result.loss.to(torch.float64), result.seconds, result.status, result.backend)
 

@@ -7,6 +7,7 @@ Gauss-Newton then takes one step.
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -15,9 +16,12 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 
 from funcsci.optim import Status, linear_least_squares
+from funcsci.pinn.domain import constant
 from funcsci.pinn.field import Request
 from funcsci.pinn.requirements import Differentiated, Points, Requirement
+from funcsci.pinn.task import Task
 from funcsci.pinn.trial import Trial
+from funcsci.pinn.verdict import NullFunction
 from funcsci.tree import Params
 
 STEPS = 30
@@ -74,6 +78,58 @@ class Columns(NamedTuple):
         return torch.sqrt(weight) * self.requirement.evaluate(named, x, target)
 
 
+class Sampled(NamedTuple):
+    """A trial function at points that are spread evenly, in units of the fields' scales.
+
+    Everything is divided by the root of the number of points, so that norms are root mean squares.
+
+    Attributes:
+        basis: what each field is linear in, shape `(n, fields, width)`.
+        known: what does not depend on the last layer, shape `(n, fields)`.
+        values: the fields, shape `(n, fields)`.
+    """
+
+    basis: Tensor
+    known: Tensor
+    values: Tensor
+
+    @classmethod
+    def of(cls, task: Task, params: Params) -> "Sampled":
+        """Evaluate a task's trial function."""
+        x, trial = task.even_points(), task.trial
+        scale = math.sqrt(len(x)) * constant(task.scales.fields, x)
+        with torch.no_grad():
+            basis = vmap(partial(trial.basis, params))(x) / scale[:, None]
+            known, values = (vmap(one)(x) / scale for one in (trial.known, partial(trial.apply, params)))
+        return cls(basis, known, values)
+
+
+class Gauge(NamedTuple):
+    """What chooses one of many solutions: that which has no part of any null function.
+
+    Attributes:
+        nulls: the null functions.
+        values: theirs, as in `Sampled`, shape `(nulls, n, fields)`.
+    """
+
+    nulls: tuple[NullFunction, ...]
+    values: Tensor
+
+    @classmethod
+    def of(cls, task: Task, nulls: Sequence[NullFunction]) -> "Gauge":
+        """The gauge of some null functions of a task's equations."""
+        found = [Sampled.of(task._replace(trial=one.trial), one.params).values for one in nulls]
+        return cls(tuple(nulls), torch.stack(found))
+
+    def rows(self, sampled: Sampled) -> Float[Tensor, "nulls weights"]:
+        """The part of each null function in each feature."""
+        return torch.einsum("knf,nfw->kfw", self.values, sampled.basis).reshape(len(self.values), -1)
+
+    def target(self, sampled: Sampled) -> Float[Tensor, "nulls"]:
+        """What the features must make of each null function, so that nothing is left of it."""
+        return -torch.einsum("knf,nf->k", self.values, sampled.known)
+
+
 class LastLayer(NamedTuple):
     """What `solve_last_layer` returns.
 
@@ -121,7 +177,8 @@ def solve_last_layer(
     training: Sequence[tuple[Requirement, Points]],
     fields: tuple[str, ...],
     *,
-    steps: int = STEPS,
+    steps: int | None = None,
+    gauge: tuple[Tensor, Tensor] | None = None,
 ) -> LastLayer:
     r"""The parameters whose last layer minimizes $\sum_i w_i r(x_i)^2$, the hidden layers kept.
 
@@ -131,7 +188,8 @@ def solve_last_layer(
             for a linear equation.
         training: each requirement with its points.
         fields: the names of the fields.
-        steps: the most steps of Gauss-Newton.
+        steps: the most steps of Gauss-Newton; None is 30.
+        gauge: further rows and what they must give, which choose one of many solutions.
 
     Returns:
         The parameters, and how the search went.
@@ -139,6 +197,8 @@ def solve_last_layer(
     Source: Dong and Li (2021), arXiv:2012.02895.
     """
     begun = time.perf_counter()
+    steps = STEPS if steps is None else steps
+    chosen = [] if gauge is None else [gauge[0]]
     blocks = [
         Columns(one, points, fields, dict(zip(one.requests, program(params, points.x), strict=True)))
         for program, (one, points) in zip(programs, training, strict=True)
@@ -148,13 +208,16 @@ def solve_last_layer(
     weights = torch.zeros_like(weights)
 
     def residuals(weights: Tensor) -> Tensor:
-        return torch.cat([block.residuals(weights) for block in blocks])
+        found = [block.residuals(weights) for block in blocks]
+        if gauge is not None:
+            found.append(gauge[0] @ weights.reshape(-1) - gauge[1])
+        return torch.cat(found)
 
     r = residuals(weights)
     losses, seconds = [_half(r)], [time.perf_counter() - begun]
     status = Status(False, f"Gauss-Newton took all {steps} steps")
     for step in range(1, steps + 1):
-        matrix = torch.cat([block.slopes(weights) for block in blocks])
+        matrix = torch.cat([*(block.slopes(weights) for block in blocks), *chosen])
         if not bool(torch.isfinite(matrix).all() & torch.isfinite(r).all()):
             status = Status(False, "a residual or its derivative is not finite")
             break

@@ -6,10 +6,14 @@ from typing import NamedTuple
 from funcsci import progress
 from funcsci.optim import Status
 from funcsci.pinn.interface import State
+from funcsci.pinn.judging import EXPLAINED
+from funcsci.pinn.outcome import Outcome, Tried
 from funcsci.pinn.parts import Part, slab, solve_part, state_after
 from funcsci.pinn.problem import Problem
-from funcsci.pinn.settings import Outcome, Settings
+from funcsci.pinn.propagation import carried
+from funcsci.pinn.settings import Settings
 from funcsci.pinn.task import make_task
+from funcsci.pinn.verdict import Residual, Verdict
 
 SHORTEST = 1 / 512
 """The shortest slab, as a share of the whole, before marching gives up."""
@@ -17,30 +21,56 @@ GROW, SHRINK = 1.5, 0.5
 """What the length of a slab is multiplied by after one that was solved easily, and after one that was not."""
 
 
+class Unfinished(Exception):
+    """A march that was stopped before its end; what stopped it is the message."""
+
+
 class Marched(NamedTuple):
-    """What marching hands on.
+    """The result of a solve: one part or several.
 
     Attributes:
         parts: the slabs in order.
         spans: their ranges of the coordinate that was marched along; empty if there is none.
-        error: the largest relative residual among them.
+        verdict: what is known of their quality together.
         losses: the history of the loss of all of them, one after the other.
         seconds: when each entry was known.
-        status: whether all met `tol`.
+        status: whether `tol` was met.
         steps: how many were taken in all.
         backend: what they ran on.
         method: the name of that of the worst.
+        candidates: all that were tried.
+        stopped: what ended it before its time.
     """
 
     parts: tuple[Part, ...]
     spans: tuple[tuple[float, float], ...]
-    error: float
+    verdict: Verdict
     losses: list[float]
     seconds: list[float]
     status: Status
     steps: int
     backend: str
     method: str
+    candidates: tuple[Tried, ...]
+    stopped: str = ""
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What is least for the best of several, as for an outcome."""
+        return not self.status.converged, self.verdict.worst_residual
+
+    def after(self, before: "Marched") -> "Marched":
+        """The better of two, with the history of both; this one came after the other."""
+        best = self if self.rank <= before.rank else before
+        elapsed = max([*before.seconds, *(one.seconds for one in before.candidates)], default=0.0)
+        later = [one._replace(seconds=elapsed + one.seconds) for one in self.candidates]
+        return best._replace(
+            losses=before.losses + self.losses,
+            seconds=before.seconds + [elapsed + one for one in self.seconds],
+            candidates=(*before.candidates, *later),
+            steps=before.steps + self.steps,
+            stopped=self.stopped,
+        )
 
 
 def in_equal_slabs(problem: Problem, settings: Settings, count: int, stages: int, name: str) -> Marched:
@@ -70,8 +100,10 @@ def in_equal_slabs(problem: Problem, settings: Settings, count: int, stages: int
             parts.append(part)
             outcomes.append(_since(outcome, begun))
             bar.update()
-            bar.set_postfix_str(f"residual {outcome.error:.1e}", refresh=False)
-    return _marched(parts, outcomes, settings.tol, name)
+            bar.set_postfix_str(f"residual {outcome.residual:.1e}", refresh=False)
+            if outcome.stopped:
+                raise Unfinished(outcome.stopped)
+    return _marched(problem, parts, outcomes, settings, name)
 
 
 def adaptively(
@@ -95,6 +127,8 @@ def adaptively(
         while now < end:
             stop = end if now + 1.01 * length >= end else now + length
             part, outcome = _solved(problem, name, (now, stop), state, settings, stages)
+            if outcome.stopped:
+                raise Unfinished(outcome.stopped)
             if not outcome.status.converged:
                 length *= SHRINK
                 if length < shortest:
@@ -109,15 +143,15 @@ def adaptively(
                 state = state_after(problem, name, part, settings)
             if outcome.network.hidden[-1] == min(_widths(outcomes)):
                 length *= GROW
-    return _marched(parts, outcomes, settings.tol, name)
+    return _marched(problem, parts, outcomes, settings, name)
 
 
 def whole(part: Part, outcome: Outcome, name: str | None) -> Marched:
-    """What one part for the whole domain amounts to."""
+    """The result of one part for the whole domain."""
     spans = () if name is None else (part.problem.domain.ranges[name],)
     return Marched(
-        (part,), spans, outcome.error, outcome.losses, outcome.seconds, outcome.status, outcome.steps,
-        outcome.backend, outcome.method,
+        (part,), spans, outcome.verdict, outcome.losses, outcome.seconds, outcome.status, outcome.steps,
+        outcome.backend, outcome.method, outcome.candidates, outcome.stopped,
     )  # fmt: skip
 
 
@@ -129,13 +163,12 @@ def _solved(
     settings: Settings,
     stages: int,
 ) -> tuple[Part, Outcome]:
-    """One slab. What its state misses of the end of the one before counts as its own error."""
-    one = slab(problem, name, *span, state)
-    part, outcome = solve_part(one, settings._replace(progress=False), stages)
-    if state is not None and state.error > outcome.error:
+    """One slab, judged by its residual and by what its state misses of the end of the one before."""
+    alone = settings._replace(progress=False, estimate=False, tol=settings.enough)
+    part, outcome = solve_part(slab(problem, name, *span, state), alone, stages)
+    if state is not None and state.error > max(outcome.residual, settings.enough):
         reason = f"the state at {name} = {span[0]:.3g} is stored with a relative error of {state.error:.1e}"
-        status = Status(state.error <= settings.tol, f"{reason} (tol {settings.tol:.1e})")
-        outcome = outcome._replace(error=state.error, status=status)
+        outcome = outcome._replace(status=Status(False, reason))
     return part._replace(state=state), outcome
 
 
@@ -149,23 +182,47 @@ def _since(outcome: Outcome, begun: float) -> Outcome:
     return outcome._replace(seconds=[offset + one for one in outcome.seconds])
 
 
-def _marched(parts: list[Part], outcomes: list[Outcome], tol: float, name: str) -> Marched:
-    worst = max(outcomes, key=lambda outcome: outcome.error)
+def _marched(
+    problem: Problem, parts: list[Part], outcomes: list[Outcome], settings: Settings, name: str
+) -> Marched:
+    """All slabs together, with the error that each hands on to the next."""
+    worst = max(outcomes, key=lambda outcome: outcome.residual)
     missed = [number for number, outcome in enumerate(outcomes, 1) if not outcome.status.converged]
+    verdict = _worst(outcomes)
+    if settings.estimate:
+        errors, explained = carried(problem, parts, [outcome.task for outcome in outcomes], name)
+        verdict = verdict._replace(errors=errors)
+        if explained > EXPLAINED:
+            doubt = f"in a slab a correction by other features leaves {explained:.0%} of the residual"
+            verdict = verdict._replace(trusted=False, doubt=doubt)
     many = f"{len(parts)} slab{'s' * (len(parts) > 1)} of {name}"
-    reason = f"{many}, of which the worst: {worst.status.reason}"
+    reason = f"{many}: {verdict} (tol {settings.tol:.1e}); the worst slab: {worst.status.reason}"
     if missed:
-        reason = (
-            f"{len(missed)} of {many} missed tol, slab {missed[0]} first; the worst: {worst.status.reason}"
-        )
+        reason = f"{len(missed)} of {many} missed what was asked of a slab, slab {missed[0]} first; {reason}"
+    met = verdict.meets(settings.tol) if settings.estimate else not missed
     return Marched(
         tuple(parts),
         tuple(part.problem.domain.ranges[name] for part in parts),
-        worst.error,
+        verdict,
         [loss for outcome in outcomes for loss in outcome.losses],
         [second for outcome in outcomes for second in outcome.seconds],
-        Status(not missed, reason),
+        Status(met, reason),
         sum(outcome.steps for outcome in outcomes),
         worst.backend,
         worst.method,
+        tuple(one for outcome in outcomes for one in outcome.candidates),
     )
+
+
+def _worst(outcomes: list[Outcome]) -> Verdict:
+    """The worst of the slabs' residuals; each slab has the first one's equations and conditions."""
+    verdicts = [outcome.verdict for outcome in outcomes]
+    residuals = {
+        name: Residual(
+            max(one.relative for one in row), max(row, key=lambda one: (one.fall == one.fall, one.fall)).fall
+        )
+        for name, *row in zip(
+            verdicts[0].residuals, *(one.residuals.values() for one in verdicts), strict=True
+        )
+    }
+    return Verdict(residuals, {}, all(one.trusted for one in verdicts), verdicts[0].doubt)

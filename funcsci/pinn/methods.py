@@ -6,13 +6,19 @@ from collections.abc import Callable
 
 import torch
 
+from funcsci.compile import jit
 from funcsci.optim import Status
+from funcsci.pinn.assess import Candidate
 from funcsci.pinn.first_order import FIRST_ORDER
+from funcsci.pinn.judging import judged, measured
+from funcsci.pinn.last_layer import jets
 from funcsci.pinn.network import NetworkSettings
-from funcsci.pinn.random_features import MakeTask, random_features
-from funcsci.pinn.second_order import SECOND_ORDER, Found
-from funcsci.pinn.settings import Outcome, Settings
+from funcsci.pinn.outcome import Outcome, Tried
+from funcsci.pinn.random_features import MakeTask, features_at, random_features
+from funcsci.pinn.second_order import SECOND_ORDER, STOPPED, Found
+from funcsci.pinn.settings import Settings
 from funcsci.pinn.task import Task
+from funcsci.pinn.verdict import Verdict
 from funcsci.tree import Params, size
 
 LINE_HIDDEN, BOX_HIDDEN = (32,), (20, 20, 20)
@@ -41,29 +47,33 @@ def run(make: MakeTask, settings: Settings, start: Outcome | None = None) -> Out
         start: where to begin.
 
     Returns:
-        The outcome with the least residual on held-out points, with the history of all.
+        The best outcome, with the history of all.
     """
     begun = time.perf_counter()
     best, latest = start, start
     losses: list[float] = []
     seconds: list[float] = []
+    tried: list[Tried] = []
     taken = 0
     for name, steps in zip(settings.methods, settings.steps, strict=True):
         elapsed = time.perf_counter() - begun
         if name == "random_features":
-            found = random_features(make, settings)
+            found = random_features(make, settings, steps)
         else:
             found = _on_all_parameters(name, make, settings, steps, latest)
         losses += found.losses
         seconds += [elapsed + second for second in found.seconds]
+        tried += [one._replace(seconds=elapsed + one.seconds) for one in found.candidates]
         taken += found.steps
         latest = found
-        if best is None or found.error <= best.error:
+        if best is None or found.rank <= best.rank:
             best = found
-        if best.status.converged:
+        if best.status.converged or found.stopped:
             break
-    assert best is not None
-    return best._replace(losses=losses, seconds=seconds, steps=taken)
+    assert best is not None and latest is not None
+    return best._replace(
+        losses=losses, seconds=seconds, steps=taken, candidates=tuple(tried), stopped=latest.stopped
+    )
 
 
 def _on_all_parameters(
@@ -84,17 +94,34 @@ def _on_all_parameters(
     else:
         nothing, why = torch.zeros(0), Status(False, "the residual is not finite where it would begin")
         found = Found(params, nothing, nothing, why, "eager")
-    error = task.error(found.params)
+    verdict = judged_at(make, task, found.params)
+    stopped = found.status.reason if found.status.reason.startswith(STOPPED) else ""
     reason = (
-        f"{TITLES[name]} on {size(params):,} parameters leaves a relative residual of {error:.1e} "
-        f"(tol {settings.tol:.1e}): {found.status.reason}"
+        f"{TITLES[name]} on {size(params):,} parameters: {verdict} (tol {settings.tol:.1e}); "
+        f"{found.status.reason}"
     )
-    status = Status(error <= settings.tol, reason)
+    status = Status(verdict.meets(settings.tol), reason)
     seconds = (before + found.seconds).tolist()
     taken = max(0, len(found.losses) - (name in SECOND_ORDER))
+    error = verdict.error if verdict.errors else math.nan
+    tried = Tried(name, shape.hidden, verdict.worst_residual, error, time.perf_counter() - begun)
     return Outcome(
-        name, shape, found.params, error, found.losses.tolist(), seconds, status, found.backend, taken
-    )
+        name, task, found.params, verdict, found.losses.tolist(), seconds, status, found.backend, taken,
+        (tried,), stopped,
+    )  # fmt: skip
+
+
+def judged_at(make: MakeTask, task: Task, params: Params) -> Verdict:
+    """The verdict on any network's parameters."""
+    verdict, settings = measured(task, params), task.settings
+    if not settings.estimate or not verdict.trusted:
+        return verdict
+    programs = [
+        jit(jets(task.trial, one, task.problem.fields, settings.derivatives), backend="eager")
+        for one in task.requirements
+    ]
+    candidate = Candidate(task, params, programs)
+    return judged(candidate, features_at(make, candidate))
 
 
 def _shape(make: MakeTask, settings: Settings, start: Outcome | None) -> NetworkSettings:

@@ -59,6 +59,7 @@ class Outcome(NamedTuple):
         backend: what the steps ran on.
         steps: how many were taken.
         candidates: all that were tried.
+        stopped: what ended it before its time, an interruption or a time limit.
     """
 
     method: str
@@ -71,6 +72,7 @@ class Outcome(NamedTuple):
     backend: str
     steps: int
     candidates: tuple[Tried, ...]
+    stopped: str = ""
 
     @property
     def network(self) -> NetworkSettings:
@@ -84,5 +86,5 @@ class Outcome(NamedTuple):
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """What is least for the best of several: those that converged come first, then the least error."""
-        return not self.status.converged, self.verdict.error
+        """What is least for the best of several: those that converged come first, then the least residual."""
+        return not self.status.converged, self.residual

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -13,10 +13,11 @@ from torch.func import vmap
 from funcsci import random
 from funcsci.optim import Status
 from funcsci.pinn.interface import Interface, State
-from funcsci.pinn.methods import run
+from funcsci.pinn.methods import judged_at, run
 from funcsci.pinn.network import NetworkSettings
+from funcsci.pinn.outcome import Outcome, Tried
 from funcsci.pinn.problem import Problem
-from funcsci.pinn.settings import Outcome, Settings
+from funcsci.pinn.settings import Settings
 from funcsci.pinn.task import make_task
 from funcsci.pinn.trial import Trial
 from funcsci.tree import Params
@@ -85,30 +86,42 @@ def solve_part(
     """
     first = None if start is None else _outcome_of(problem, settings, start)
     outcome = run(partial(make_task, problem, settings), settings, first)
-    part = rebuilt(problem, settings, [Stage(outcome.network, 1.0, outcome.params)])
+    part = rebuilt(problem, settings, [_stage(outcome)])
     for number in range(1, stages):
-        if outcome.error <= settings.aim:
+        if outcome.residual <= settings.aim or outcome.stopped:
             break
         # What is left is finer than what was found: each network is twice as wide as the one before.
         wider = tuple(2**number * width for width in settings.network.hidden)
         again = settings._replace(
             key=random.fold_in(settings.key, number), network=settings.network._replace(hidden=wider)
         )
-        amplitude = outcome.error * _size(part, settings)
+        amplitude = tuple(outcome.residual * size for size in _sizes(part, outcome))
         make = partial(make_task, problem, again, before=part.function, amplitude=amplitude)
         found = run(make, again)
-        losses, seconds = _joined(outcome, found)
-        if found.error > GAIN * outcome.error:
-            outcome = outcome._replace(losses=losses, seconds=seconds)
+        both = _joined(outcome, found)
+        if found.residual > GAIN * outcome.residual:
+            outcome = outcome._replace(**both)
             break
-        part = rebuilt(problem, settings, [*part.stages, Stage(found.network, amplitude, found.params)])
-        outcome = found._replace(losses=losses, seconds=seconds, steps=outcome.steps + found.steps)
+        part = rebuilt(problem, settings, [*part.stages, _stage(found)])
+        outcome = found._replace(**both)
     return part, outcome
 
 
-def _joined(first: Outcome, second: Outcome) -> tuple[list[float], list[float]]:
+def _stage(outcome: Outcome) -> Stage:
+    """The network of an outcome."""
+    return Stage(outcome.network, outcome.task.trial.amplitude, outcome.params)
+
+
+def _joined(first: Outcome, second: Outcome) -> dict[str, Any]:
+    """The history of two outcomes."""
     elapsed = first.seconds[-1] if first.seconds else 0.0
-    return first.losses + second.losses, first.seconds + [elapsed + one for one in second.seconds]
+    later = [one._replace(seconds=elapsed + one.seconds) for one in second.candidates]
+    return {
+        "losses": first.losses + second.losses,
+        "seconds": first.seconds + [elapsed + one for one in second.seconds],
+        "candidates": (*first.candidates, *later),
+        "steps": first.steps + second.steps,
+    }
 
 
 def _outcome_of(problem: Problem, settings: Settings, start: Part) -> Outcome | None:
@@ -116,19 +129,21 @@ def _outcome_of(problem: Problem, settings: Settings, start: Part) -> Outcome | 
     stage = start.stages[0]
     if len(start.stages) > 1 or start.problem.fields != problem.fields:
         return None
-    task = make_task(problem, settings, stage.shape)
-    error = task.error(stage.params)
-    status = Status(error <= settings.tol, f"the start leaves a relative residual of {error:.1e}")
-    return Outcome("start", stage.shape, stage.params, error, [], [], status, "eager", 1)
+    make = partial(make_task, problem, settings)
+    task = make(stage.shape)
+    task = task._replace(trial=task.trial._replace(amplitude=stage.amplitude))
+    verdict = judged_at(make, task, stage.params)
+    status = Status(verdict.meets(settings.tol), f"the start: {verdict}")
+    tried = Tried("start", stage.shape.hidden, verdict.worst_residual, verdict.error, 0.0)
+    return Outcome("start", task, stage.params, verdict, [], [], status, "eager", 1, (tried,))
 
 
-def _size(part: Part, settings: Settings) -> float:
-    """The root mean square of the solution on its slab."""
-    domain = part.problem.domain
-    unit = random.uniform(settings.key, (256, domain.dimensions), dtype=settings.dtype)
+def _sizes(part: Part, outcome: Outcome) -> list[float]:
+    """The root mean square of each field on its slab."""
     with torch.no_grad():
-        values = vmap(part.function)(domain.unscaled(unit))
-    return max(float(values.square().mean().sqrt()), torch.finfo(settings.dtype).tiny)
+        values = vmap(part.function)(outcome.task.even_points())
+    least = torch.finfo(values.dtype).tiny
+    return values.square().mean(0).sqrt().clamp(min=least).tolist()
 
 
 def assemble(

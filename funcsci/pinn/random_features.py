@@ -3,17 +3,26 @@
 import math
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.func import jacrev, vmap
 
 from funcsci import random
 from funcsci.compile import jit
 from funcsci.optim import Status
-from funcsci.pinn.last_layer import LastLayer, jets, solve_last_layer
+from funcsci.pinn.assess import Candidate, Features
+from funcsci.pinn.domain import constant
+from funcsci.pinn.judging import judged, measured
+from funcsci.pinn.last_layer import Gauge, LastLayer, Sampled, jets, solve_last_layer
 from funcsci.pinn.network import NetworkSettings
-from funcsci.pinn.settings import Outcome, Settings
-from funcsci.pinn.task import Task
+from funcsci.pinn.outcome import Outcome, Tried
+from funcsci.pinn.settings import Settings
+from funcsci.pinn.task import Task, Training
+from funcsci.pinn.verdict import Verdict
+from funcsci.random import Key
 from funcsci.tree import Params
 
 MakeTask = Callable[[NetworkSettings], Task]
@@ -34,53 +43,152 @@ HOPE = 0.1
 """Wider layers are tried for a nonlinear equation while the residual falls to this share, of 1 at first."""
 WORTH = 0.9
 """A change of slopes is kept if it lowers the residual to this share."""
+CORRECTED_BY = 512
+"""Features by which an error is estimated, where a solution has more; a quarter of its own where that is more still."""
+STEEPEST = 64.0
+"""The steepest features by which an error is estimated, on [-1, 1]."""
+CORRECTION = 0xC0
+"""What is folded into the key for features by which an error is estimated."""
+USELESS = 0.5
+"""Where there are many solutions or none, wider layers end where the residual falls less than to this share."""
 
 
-def random_features(make: MakeTask, settings: Settings) -> Outcome:
+def random_features(make: MakeTask, settings: Settings, steps: int | None = None) -> Outcome:
     """Solve for the last layer alone.
 
     Args:
         make: makes the task of a network.
         settings: `network.hidden=()` tries one layer of so many features as `tol` needs.
+        steps: the most steps of Gauss-Newton for each layer.
 
     Returns:
         The outcome with the least residual on held-out points.
     """
-    begun = time.perf_counter()
-    best: Outcome | None = None
-    losses: list[float] = []
-    seconds: list[float] = []
-    slopes: Tensor | None = None
-    for shape in _shapes(make, settings):
-        attempts = Attempts(make(shape))
-        if slopes is None and attempts.several and attempts.task.trial.network.spreads:
-            slopes = chosen_slopes(attempts)
-        found = attempts.solve(slopes)
-        error = attempts.task.error(found.params)
-        elapsed = time.perf_counter() - begun - found.seconds[-1]
-        losses += [2 * loss for loss in found.losses]
-        seconds += [elapsed + one for one in found.seconds]
+    search = Search(make, settings, steps)
+    try:
+        for shape in search.shapes():
+            if search.enough(shape):
+                break
+            search.attempt(shape)
+        return search.outcome()
+    except KeyboardInterrupt:
+        if search.best is None:
+            raise
+        return search.outcome(stopped="interrupted")
+
+
+class Found(NamedTuple):
+    """The last layer that was found for one network.
+
+    Attributes:
+        attempts: at the network.
+        slopes: of its features.
+        solved: the last layer.
+        residual: the largest relative residual.
+        verdict: where it was judged already.
+    """
+
+    attempts: "Attempts"
+    slopes: Tensor | None
+    solved: LastLayer
+    residual: float
+    verdict: Verdict | None
+
+
+class Search:
+    """Wider and wider layers, until one is enough; arguments as for `random_features`."""
+
+    def __init__(self, make: MakeTask, settings: Settings, steps: int | None) -> None:
+        self.make, self.settings, self.steps = make, settings, steps
+        self.best: Found | None = None
+        self.latest: Found | None = None
+        self.gauge: Gauge | None = None
+        self.slopes: Tensor | None = None
+        self.losses: list[float] = []
+        self.seconds: list[float] = []
+        self.tried: list[Tried] = []
+        self.begun = time.perf_counter()
+
+    def shapes(self) -> list[NetworkSettings]:
+        """The network that was asked for, or one of each width."""
+        settings = self.settings
+        if settings.network.hidden:
+            return [settings.network]
+        one = self.make(settings.network._replace(hidden=(1,)))
+        widths = LINE_WIDTHS if one.problem.domain.dimensions == 1 else BOX_WIDTHS
+        return [settings.network._replace(hidden=(width,)) for width in widths if width <= settings.widest]
+
+    def enough(self, shape: NetworkSettings) -> bool:
+        """Whether the next network is not worth its time."""
+        if self.best is None or self.latest is None:
+            return False
+        if self.best.residual <= self.settings.aim or self.settings.expired:
+            return True
+        before = self.tried[-2].residual if len(self.tried) > 1 else 1.0
+        if self.gauge is not None:
+            return self.latest.residual > USELESS * before
+        return self.latest.residual > HOPE * min(before, 1.0) and not self.latest.attempts.task.affine
+
+    def attempt(self, shape: NetworkSettings) -> None:
+        """Solve for the last layer of one network."""
+        attempts = Attempts(self.make(shape), self.steps, self.gauge)
+        if self.slopes is None and attempts.several and attempts.task.trial.network.spreads:
+            self.slopes = chosen_slopes(attempts)
+        found = self._solved(attempts)
+        if not self.tried and self.settings.estimate and attempts.task.affine:
+            verdict = self._judged(found)
+            if verdict.nulls and verdict.ill_posed:
+                self.gauge = Gauge.of(attempts.task, verdict.nulls)
+                found = self._solved(Attempts(attempts.task, self.steps, self.gauge))
+            else:
+                found = found._replace(verdict=verdict)
+        elapsed = time.perf_counter() - self.begun - found.solved.seconds[-1]
+        self.losses += [2 * loss for loss in found.solved.losses]
+        self.seconds += [elapsed + one for one in found.solved.seconds]
+        error = math.nan if found.verdict is None else found.verdict.error
+        now = time.perf_counter() - self.begun
+        self.tried.append(Tried("random_features", shape.hidden, found.residual, error, now))
+        self.latest = found
+        if self.best is None or found.residual < self.best.residual:
+            self.best = found
+
+    def outcome(self, stopped: str = "") -> Outcome:
+        """The best that was found."""
+        best, settings = self.best, self.settings
+        assert best is not None
+        task, params = best.attempts.task, best.solved.params
+        verdict = best.verdict
+        if verdict is None:
+            verdict = self._judged(best) if settings.estimate and not stopped else measured(task, params)
+        if not stopped and settings.expired:
+            stopped = f"the time limit of {settings.time_limit:g} s was reached"
         reason = (
-            f"the last layer alone, by least squares on {shape.hidden[-1]} random features, "
-            f"leaves a relative residual of {error:.1e} (tol {settings.tol:.1e}); {found.status.reason}"
+            f"the last layer alone, by least squares on {task.shape.hidden[-1]} random features: "
+            f"{verdict} (tol {settings.tol:.1e}); {best.solved.status.reason}"
         )
-        status = Status(error <= settings.tol, reason)
-        last = math.inf if best is None else best.error
-        if best is None or error < last:
-            best = Outcome("random_features", shape, found.params, error, losses, seconds, status, "eager", 0)
-        if error <= settings.aim or (error > HOPE * min(last, 1.0) and not attempts.task.affine):
-            break
-    assert best is not None
-    return best._replace(losses=losses, seconds=seconds)
+        status = Status(verdict.meets(settings.tol), f"{stopped}; {reason}" if stopped else reason)
+        candidates = [
+            one._replace(error=verdict.error) if one.hidden == task.shape.hidden and verdict.errors else one
+            for one in self.tried
+        ]
+        return Outcome(
+            "random_features", task, params, verdict, self.losses, self.seconds, status,
+            best.attempts.backend, 0, tuple(candidates), stopped,
+        )  # fmt: skip
 
+    def _solved(self, attempts: "Attempts") -> Found:
+        solved = attempts.solve(self.slopes)
+        return Found(attempts, self.slopes, solved, attempts.task.error(solved.params), None)
 
-def _shapes(make: MakeTask, settings: Settings) -> list[NetworkSettings]:
-    """The network that was asked for, or one of each width."""
-    if settings.network.hidden:
-        return [settings.network]
-    one = make(settings.network._replace(hidden=(1,)))
-    widths = LINE_WIDTHS if one.problem.domain.dimensions == 1 else BOX_WIDTHS
-    return [settings.network._replace(hidden=(width,)) for width in widths if width <= settings.widest]
+    def _judged(self, found: Found) -> Verdict:
+        """The verdict, with features that are drawn anew at the same slopes."""
+        attempts, settings = found.attempts, self.settings
+        candidate = Candidate(attempts.task, found.solved.params, attempts.programs)
+        shape, width = attempts.task.shape, attempts.task.shape.hidden[-1]
+        if width > CORRECTED_BY:
+            fewer = (*shape.hidden[:-1], max(CORRECTED_BY, width // 4))
+            attempts = Attempts(self.make(shape._replace(hidden=fewer)), None, None)
+        return judged(candidate, attempts.correction(found.slopes), self.gauge)
 
 
 class Attempts:
@@ -88,35 +196,84 @@ class Attempts:
 
     Args:
         task: what is asked of the network.
+        steps: the most steps of Gauss-Newton.
+        gauge: what chooses one of many solutions.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, steps: int | None = None, gauge: Gauge | None = None) -> None:
         self.task, settings = task, task.settings
+        self.steps, self.gauge = steps, gauge
         self.several = task.problem.domain.dimensions > 1
-        width = task.shape.hidden[-1]
-        share, name = (BOX_POINTS, "sobol") if self.several else (LINE_POINTS, "chebyshev")
-        count = settings.points or max(share * width, LEAST_POINTS)
-        params = self.drawn(None)
-        key = random.fold_in(settings.key, 1)
-        self.training = task.balanced(params).training(count, key, settings.sampling or name)
         # On a line there is one attempt; a search among many is worth a program.
-        self.backend = "trace" if self.several else "eager"
+        self.backend = settings.backend or ("trace" if self.several else "eager")
+        self.balanced = task.balanced(self.drawn(None))
+        self.training = self.points(random.fold_in(settings.key, 1))
         self.programs = [
             jit(jets(task.trial, one, task.problem.fields, settings.derivatives), backend=self.backend)
             for one, _ in self.training
         ]
 
-    def drawn(self, slopes: Tensor | None) -> Params:
+    def points(self, key: Key, more: int = 0) -> Training:
+        """Collocation points, some for each feature."""
+        settings, width = self.task.settings, self.task.shape.hidden[-1]
+        share, name = (BOX_POINTS, "sobol") if self.several else (LINE_POINTS, "chebyshev")
+        count = settings.points or max(share * width, LEAST_POINTS)
+        return self.balanced.training(count + more, key, settings.sampling or name)
+
+    def drawn(self, slopes: Tensor | None, key: Key | None = None) -> Params:
         """Parameters with hidden layers of these slopes."""
         settings = self.task.settings
         if slopes is None and not self.several:  # a feature overlaps a dozen neighbours, whatever the width
             slopes = torch.tensor([max(2.0, self.task.shape.hidden[-1] / 8)])
         scales = None if slopes is None else slopes.to(**settings.where)
-        return self.task.trial.init(settings.key, scales=scales, **settings.where)
+        key = settings.key if key is None else key
+        return self.task.trial.init(key, scales=scales, **settings.where)
 
     def solve(self, slopes: Tensor | None) -> LastLayer:
         """The last layer for hidden layers of these slopes."""
-        return solve_last_layer(self.programs, self.drawn(slopes), self.training, self.task.problem.fields)
+        params, gauge = self.drawn(slopes), None
+        if self.gauge is not None:
+            sampled = Sampled.of(self.task, params)
+            gauge = self.gauge.rows(sampled), self.gauge.target(sampled)
+        return solve_last_layer(
+            self.programs, params, self.training, self.task.problem.fields, steps=self.steps, gauge=gauge
+        )
+
+    def correction(self, slopes: Tensor | None) -> Features:
+        """Features drawn by another key, with points of their own: on a line, between those of the training."""
+        key = random.fold_in(self.task.settings.key, CORRECTION)
+        params = self.drawn(slopes, key)
+        return Features(
+            self.task, params, self.programs, self.points(random.fold_in(key, 1), not self.several)
+        )
+
+
+def features_at(make: MakeTask, candidate: Candidate) -> Features:
+    """Features for the correction of any network: as steep as its function."""
+    task = candidate.task
+    line = task.problem.domain.dimensions == 1
+    shape = NetworkSettings((LINE_WIDTHS[0] if line else CORRECTED_BY,), harmonics=task.shape.harmonics)
+    attempts = Attempts(make(shape))
+    inputs = attempts.drawn(None)["layers"][0]["weight"].shape[1]
+    return attempts.correction(None if line else steepness(candidate, inputs))
+
+
+def steepness(candidate: Candidate, inputs: int) -> Tensor:
+    r"""The slopes of features that are as steep as a function, for each input of a network.
+
+    A feature $\tanh w s$ has the slope $w / 2$ over its range; so $w_i = 2 \max |\partial u / \partial s_i|$ over
+    the range of $u$, and at least 2.
+    """
+    task, params = candidate.task, candidate.params
+    x = task.even_points()
+    with torch.no_grad():
+        values = vmap(partial(task.trial.apply, params))(x)  # (n, fields)
+        slopes = vmap(jacrev(partial(task.trial.apply, params)))(x)  # (n, fields, dimensions)
+    lengths = constant(task.problem.domain.lengths, x) / 2
+    ranges = (values.amax(0) - values.amin(0)).clamp(min=torch.finfo(x.dtype).tiny)
+    steep = (2 * slopes.abs().amax(0) * lengths / ranges[:, None]).amax(0).nan_to_num(2.0, 2.0, 2.0)
+    steep = steep.clamp(2.0, STEEPEST).double().cpu()
+    return steep if inputs == len(steep) else torch.full((inputs,), float(steep.max())).double()
 
 
 def chosen_slopes(attempts: Attempts) -> Tensor:
@@ -132,7 +289,7 @@ def chosen_slopes(attempts: Attempts) -> Tensor:
     judge = attempts.task.judge(SEARCHED_POINTS, backend=attempts.backend)
 
     def error(slopes: Tensor) -> float:
-        return judge(attempts.solve(slopes).params)
+        return max(one.relative for one in judge(attempts.solve(slopes).params))
 
     slopes = torch.full((weight.shape[1],), 2.0, dtype=torch.float64)
     least = error(slopes)

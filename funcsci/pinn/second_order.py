@@ -25,6 +25,10 @@ LINE_SHARE, BOX_SHARE = 3, 6
 """Collocation points for each parameter, within those bounds."""
 
 
+STOPPED = ("interrupted", "the time limit")
+"""How the reason of a search begins that did not come to its own end."""
+
+
 class Found(NamedTuple):
     """What a search on all parameters hands on; fields as in `Outcome`."""
 
@@ -76,12 +80,15 @@ def least_squares(name: str, task: Task, params: Params, steps: int | None) -> F
             residual_tol=ENOUGH * task.settings.aim * task.size(params) / math.sqrt(rows),
             backend=backend,
             progress_bar=task.settings.progress,
+            time_limit=task.settings.remaining,
             warn=False,
         )
         params = result.params
         # A round begins where the one before ended, on other points.
         losses.append(2 * result.history[bool(number) :])
         seconds.append(result.seconds[bool(number) :] + (seconds[-1][-1] if number else 0.0))
+        if result.status.reason.startswith(STOPPED):
+            break
     return Found(params, torch.cat(losses), torch.cat(seconds), result.status, choose(backend, steps=steps))
 
 
@@ -105,6 +112,7 @@ def quasi_newton(name: str, task: Task, params: Params, steps: int | None) -> Fo
         value_target=(ENOUGH * task.settings.aim * task.size(params)) ** 2,
         backend=task.settings.backend or "trace",
         progress_bar=task.settings.progress,
+        time_limit=task.settings.remaining,
         warn=False,
     )
     backend = choose(task.settings.backend or "trace", steps=steps)

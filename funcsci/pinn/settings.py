@@ -26,6 +26,7 @@ class Settings(NamedTuple):
         sampling: how they are placed.
         tol: the estimated relative error that counts as converged.
         aim: the relative residual at which more effort ends; at most `tol`.
+        enough: the estimated error, and a slab's relative residual, with which no other method is tried.
         derivatives: `"taylor"` or `"nested"`.
         causal: the strength of causal weighting; 0 is none.
         dtype: of the parameters.
@@ -46,6 +47,7 @@ class Settings(NamedTuple):
     sampling: str | None = None
     tol: float = 1e-10
     aim: float = 1e-10
+    enough: float = 1e-10
     derivatives: str = "taylor"
     causal: float = 0.0
     dtype: torch.dtype = torch.float64

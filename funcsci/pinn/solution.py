@@ -23,10 +23,12 @@ from funcsci.pinn.coordinates import Given, answer, given_points
 from funcsci.pinn.faces import function_of_point
 from funcsci.pinn.field import Field, Operator, Recorder
 from funcsci.pinn.figures import Drawn, figure_of
+from funcsci.pinn.outcome import History
 from funcsci.pinn.parts import Part
 from funcsci.pinn.problem import Problem, Reference
 from funcsci.pinn.requirements import Differentiated
-from funcsci.pinn.settings import History, Settings
+from funcsci.pinn.settings import Settings
+from funcsci.pinn.verdict import Verdict
 from funcsci.plot import figure_path
 
 JUDGED = {1: 1_000, 2: 101, 3: 31}
@@ -42,7 +44,7 @@ class Solution:
         parts: the networks, in slabs of time and stages.
         history: the loss and the time after each step, CPU tensors of shape `(entries,)`.
         status: whether `tol` was met, and the reason; `print(solution.status)` reads as a sentence.
-        error: the relative residual on held-out points.
+        verdict: what is known of its quality.
         settings: how it was solved.
         method: the name of the method that the solution comes from.
         backend: what the steps ran on.
@@ -60,7 +62,7 @@ class Solution:
     parts: tuple[Part, ...]
     history: History
     status: Status
-    error: float
+    verdict: Verdict
     settings: Settings
     method: str
     backend: str
@@ -91,6 +93,27 @@ class Solution:
     def params(self) -> list[list[Any]]:
         """The parameters of every network, by part and stage."""
         return [[stage.params for stage in part.stages] for part in self.parts]
+
+    @property
+    def error_estimate(self) -> dict[str, float]:
+        """The estimated relative error of each field, root mean square over that of the field.
+
+        It is empty for a solve with `estimate=False`. `estimate_trusted` tells whether it explains the residual.
+        """
+        return dict(self.verdict.errors)
+
+    @property
+    def estimate_trusted(self) -> bool:
+        """Whether the estimate of the error explains the residual; if not, `verdict.doubt` says why."""
+        return self.verdict.trusted
+
+    @property
+    def residuals(self) -> dict[str, float]:
+        """The relative residual of each equation and each condition on held-out points, by name.
+
+        Each is the root mean square of what is left over that of the largest of its own terms.
+        """
+        return {name: one.relative for name, one in self.verdict.residuals.items()}
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -243,7 +266,7 @@ class Solution:
         checks.integer(slices=slices, least=0)
         exact = None if reference is None and self.problem.reference is None else self._reference(reference)
         known = self.problem.reference is not None
-        judged = f"relative {f'L2 error {self.relative_l2:.1e}' if known else f'residual {self.error:.1e}'}"
+        judged = f"relative {f'L2 error {self.relative_l2:.1e}' if known else f'residual {self.verdict.worst_residual:.1e}'}"
         drawn = Drawn(
             self.problem,
             self.history,

@@ -1,5 +1,6 @@
 """`solve`: from a problem to its solution."""
 
+import math
 import time
 import warnings
 from collections.abc import Sequence
@@ -11,13 +12,14 @@ from funcsci import checks, random, tree
 from funcsci.compile.backends import BACKENDS
 from funcsci.pinn.affine import affine
 from funcsci.pinn.first_order import FIRST_ORDER
-from funcsci.pinn.march import Marched, adaptively, in_equal_slabs, whole
+from funcsci.pinn.march import Marched, Unfinished, adaptively, in_equal_slabs, whole
 from funcsci.pinn.methods import METHODS
 from funcsci.pinn.network import NetworkSettings, check_settings
+from funcsci.pinn.outcome import History
 from funcsci.pinn.parts import Part, Stage, assemble, solve_part
 from funcsci.pinn.problem import Problem
 from funcsci.pinn.sampling import SAMPLINGS
-from funcsci.pinn.settings import History, Settings
+from funcsci.pinn.settings import Settings
 from funcsci.pinn.solution import Solution
 
 DEFAULT = ("random_features", "levenberg_marquardt")
@@ -27,10 +29,12 @@ SLAB_WIDTHS = (256, 1024)
 """The most random features in a slab, on a line and in a box."""
 FIRST_SLAB = 0.5
 """The first slab that is tried where the whole was too long, as a share of it."""
-TOLERANCES = {torch.float64: (1e-10, 1e-6), torch.float32: (1e-3, 1e-2)}
-"""The relative residual that is asked for unless told otherwise, on a line and in a box."""
+TOLERANCES = {torch.float64: (1e-8, 1e-6), torch.float32: (1e-3, 1e-2)}
+"""The relative error that is asked for unless told otherwise, on a line and in a box."""
+ENOUGH = {torch.float64: (1e-10, 1e-6), torch.float32: (1e-3, 1e-2)}
+"""The one with which no other method is tried, where nothing was asked for."""
 AIMS = {torch.float64: 1e-10, torch.float32: 1e-3}
-"""The one that is worth wider networks, where nothing was asked for."""
+"""The relative residual with which no wider network is tried, where nothing was asked for."""
 
 
 def solve(
@@ -55,6 +59,8 @@ def solve(
     dtype: torch.dtype = torch.float64,
     device: str | torch.device | None = None,
     backend: str | None = None,
+    estimate: bool = True,
+    time_limit: float | None = None,
     progress: bool = True,
 ) -> Solution:
     r"""Solve a problem by physics-informed neural networks.
@@ -86,10 +92,9 @@ def solve(
         points: collocation points inside. None: what suits the method.
         sampling: a name in `SAMPLINGS`. None: Chebyshev points on a line, Sobol's in a box, random ones
             for first-order methods.
-        tol: what counts as converged: the root mean square of the residual on held-out points, each
-            equation divided by its largest coefficient in units of the domain, over that of the
-            solution. None: 1e-10 on a line and 1e-6 in a box (1e-3 and 1e-2 in float32), while networks
-            are widened until 1e-10 (1e-3).
+        tol: what counts as converged: the estimated relative error of every field. None: 1e-8 on a line and
+            1e-6 in a box (1e-3 and 1e-2 in float32), while networks are widened until the relative residual
+            is 1e-10 (1e-3).
         derivatives: `"taylor"`, or `"nested"` for `torch.func.grad` of `torch.func.grad`.
         slabs: solve in so many slabs of time, one after the other. None: in as many as needed, with the
             default method; one with others.
@@ -103,6 +108,8 @@ def solve(
         device: where to compute. None: CUDA where there is one, else the CPU.
         backend: what steps run on, `"compile"`, `"trace"` or `"eager"`. None: `"trace"` for methods with
             curvature, the rule of `funcsci.compile.choose` for others.
+        estimate: whether to estimate the error. Without, `tol` is asked of the relative residual.
+        time_limit: seconds after which the solve ends with the best so far, and its `status` says so.
         progress: whether to show progress.
 
     Returns:
@@ -126,7 +133,7 @@ def solve(
     )
     settings = _settings(
         method, steps, check_settings(shape), points, sampling, tol, problem.domain.dimensions, derivatives,
-        causal, seed, dtype, device, backend, progress,
+        causal, seed, dtype, device, backend, estimate, time_limit, progress,
     )  # fmt: skip
     checks.integer(stages=stages, least=1)
     if slabs is not None:
@@ -141,10 +148,12 @@ def solve(
         parts=assemble(problem, settings, found.spans, stages_of, states),
         problem=problem,
         history=History(
-            torch.tensor(found.losses, dtype=torch.float64), torch.tensor(found.seconds, dtype=torch.float64)
+            torch.tensor(found.losses, dtype=torch.float64),
+            torch.tensor(found.seconds, dtype=torch.float64),
+            found.candidates,
         ),
         status=found.status,
-        error=found.error,
+        verdict=found.verdict,
         settings=settings,
         method=found.method,
         backend=found.backend,
@@ -172,20 +181,32 @@ def _solve(
     if not automatic or slabs == 1 or along is None:
         return whole(*solve_part(problem, settings, stages, start), along)
     # The first methods that succeed: features on the whole, features in slabs, all parameters on the whole.
-    features = settings._replace(methods=DEFAULT[:1], steps=(None,))
+    features = settings._replace(methods=DEFAULT[:1], steps=settings.steps[:1])
     line, linear = problem.domain.dimensions == 1, affine(problem.equations)
     narrow = features._replace(widest=SLAB_WIDTHS[not line])  # a shorter slab is cheaper than a wider network
     found = whole(*solve_part(problem, features if linear else narrow, stages, start), along)
-    if found.status.converged:
+    if found.verdict.meets(settings.enough) or found.verdict.ill_posed or found.stopped:
         return found
-    if line or linear:
-        first = FIRST_SLAB * problem.domain.length(along)
-        marched = adaptively(problem, narrow, stages, along, first=first)
-        if marched is not None:
-            return marched
-    rest = settings._replace(methods=DEFAULT[1:], steps=settings.steps[1:])
-    begin = found.parts[0] if settings.network.hidden else start
-    return whole(*solve_part(problem, rest, stages, begin), along)
+    try:
+        if line or linear:
+            first = FIRST_SLAB * problem.domain.length(along)
+            marched = adaptively(problem, narrow, stages, along, first=first)
+            if marched is not None:
+                return marched.after(found)
+        if found.status.converged:
+            return found
+        rest = settings._replace(methods=DEFAULT[1:], steps=settings.steps[1:])
+        begin = found.parts[0] if settings.network.hidden else start
+        return whole(*solve_part(problem, rest, stages, begin), along).after(found)
+    except KeyboardInterrupt:
+        return _ended(found, "interrupted")
+    except Unfinished as reason:
+        return _ended(found, str(reason))
+
+
+def _ended(found: Marched, why: str) -> Marched:
+    """The best so far of a solve that was stopped."""
+    return found._replace(status=found.status._replace(reason=f"{why}; {found.status.reason}"), stopped=why)
 
 
 def _begin(start: Solution | None, problem: Problem) -> Part | None:
@@ -227,6 +248,8 @@ def _settings(
     dtype: torch.dtype,
     device: str | torch.device | None,
     backend: str | None,
+    estimate: bool,
+    time_limit: float | None,
     progress: bool,
 ) -> Settings:
     """Every setting checked; None is left where the method decides."""
@@ -252,7 +275,10 @@ def _settings(
     checks.integer(seed=seed)
     checks.floating(dtype=dtype)
     aim = AIMS[dtype] if tol is None else tol
+    enough = ENOUGH[dtype][dimensions > 1] if tol is None else tol
     tol = TOLERANCES[dtype][dimensions > 1] if tol is None else tol
+    if time_limit is not None:
+        checks.positive(time_limit=time_limit)
     checks.positive(tol=tol)
     checks.one_of(DERIVATIVES, derivatives=derivatives)
     checks.non_negative(causal=causal)
@@ -266,6 +292,7 @@ def _settings(
     place = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
     return Settings(
         random.key(seed, device=place), methods, many, network, points=points, sampling=sampling,
-        tol=float(tol), aim=float(aim), derivatives=derivatives, causal=float(causal), dtype=dtype,
-        device=place, backend=backend, progress=progress,
+        tol=float(tol), aim=float(aim), enough=float(enough), derivatives=derivatives, causal=float(causal), dtype=dtype,
+        device=place, backend=backend, progress=progress, estimate=estimate, time_limit=time_limit,
+        deadline=math.inf if time_limit is None else time.perf_counter() + time_limit,
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """Solutions in files: tensors for the networks, JSON for the rest, no code."""
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,10 +10,12 @@ from funcsci import checks, tree
 from funcsci.optim import Status
 from funcsci.pinn.interface import State
 from funcsci.pinn.network import NetworkSettings
+from funcsci.pinn.outcome import History, Tried
 from funcsci.pinn.parts import Part, Stage, assemble
 from funcsci.pinn.problem import RECIPES, Problem
-from funcsci.pinn.settings import History, Settings
+from funcsci.pinn.settings import Settings
 from funcsci.pinn.task import empty_params
+from funcsci.pinn.verdict import Residual, Verdict
 from funcsci.storage import Format
 
 FILE = Format("funcsci.solution", 3, writer="Solution.save")
@@ -25,7 +28,7 @@ class Contents(NamedTuple):
     parts: tuple[Part, ...]
     history: History
     status: Status
-    error: float
+    verdict: Verdict
     settings: Settings
     method: str
     backend: str
@@ -57,9 +60,15 @@ def save(solution: Contents, path: str | Path) -> None:
             "key": None,
             "dtype": str(settings.dtype).removeprefix("torch."),
             "device": None,
+            "deadline": None,
         },
         "status": solution.status._asdict(),
-        "error": solution.error,
+        "verdict": {
+            **solution.verdict._asdict(),
+            "residuals": {name: one._asdict() for name, one in solution.verdict.residuals.items()},
+            "nulls": [],
+        },
+        "candidates": [one._asdict() for one in solution.history.candidates],
         "method": solution.method,
         "backend": solution.backend,
         "steps": solution.steps,
@@ -83,6 +92,7 @@ def load(path: str | Path, problem: Problem | None, device: str | torch.device) 
                 "key": tensors["key"],
                 "dtype": getattr(torch, told["dtype"]),
                 "device": torch.device(device),
+                "deadline": math.inf,
             }
         )
         example = [
@@ -93,7 +103,7 @@ def load(path: str | Path, problem: Problem | None, device: str | torch.device) 
         params = tree.combine(example, named)
         stages = [
             [
-                Stage(_shape(stage["shape"]), stage["amplitude"], own)
+                Stage(_shape(stage["shape"]), tuple(stage["amplitude"]), own)
                 for stage, own in zip(those, owns, strict=True)
             ]
             for those, owns in zip(story["stages"], params, strict=True)
@@ -104,12 +114,15 @@ def load(path: str | Path, problem: Problem | None, device: str | torch.device) 
             State(tensors[f"states.{place}"], errors[str(place)]) if str(place) in errors else None
             for place in range(len(stages))
         ]
+        told_verdict = story["verdict"]
+        residuals = {name: Residual(**one) for name, one in told_verdict["residuals"].items()}
+        candidates = tuple(Tried(**{**one, "hidden": tuple(one["hidden"])}) for one in story["candidates"])
         return Contents(
             problem,
             assemble(problem, settings, spans, stages, states),
-            History(tensors["history.loss"].cpu(), tensors["history.seconds"].cpu()),
+            History(tensors["history.loss"].cpu(), tensors["history.seconds"].cpu(), candidates),
             Status(**story["status"]),
-            story["error"],
+            Verdict(**{**told_verdict, "residuals": residuals, "nulls": ()}),
             settings,
             story["method"],
             story["backend"],

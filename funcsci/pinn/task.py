@@ -33,13 +33,15 @@ from funcsci.pinn.requirements import (
 )
 from funcsci.pinn.scales import Linearized, Scales, scales
 from funcsci.pinn.settings import Settings
-from funcsci.pinn.timescales import slopes, timescales
+from funcsci.pinn.timescales import leading, slopes, timescales
 from funcsci.pinn.trial import Trial
 from funcsci.random import Key
 from funcsci.tree import Params, Scalar
 
 JUDGED_LINE, JUDGED_BOX, JUDGED_EDGE = 1_501, 4_096, 512
 """Points on which the residual is judged: of one coordinate, of several, and at each edge."""
+EVEN = 1_024
+"""Points on which sizes are measured."""
 TYPICAL = 16
 """Points at which the equations are linearized to find their scales."""
 EDGE_SHARE = 0.2
@@ -86,6 +88,8 @@ class Task(NamedTuple):
         requirements: the equations, then the conditions that are not built in.
         soft: the edges that belong to those conditions, in order.
         scales: of the fields and the equations.
+        starts_regularly: whether the equations are ordinary ones, built-in initial conditions are complete, and
+            the highest derivatives are determined: then there is one solution, by Picard and Lindelöf.
         balance: what the weight of each requirement is multiplied by.
     """
 
@@ -96,6 +100,7 @@ class Task(NamedTuple):
     requirements: tuple[Requirement, ...]
     soft: tuple[Face, ...]
     scales: Scales
+    starts_regularly: bool
     balance: tuple[float, ...] = ()
 
     def balanced(self, params: Params) -> "Task":
@@ -241,18 +246,25 @@ class Task(NamedTuple):
         return max(one.relative for one in self.judge()(params))
 
     def size(self, params: Params) -> float:
-        """The largest root mean square of a field inside, in units of its scale."""
-        dimensions = self.problem.domain.dimensions
-        x = self._inside(sampling.sample("sobol", self.settings.key, JUDGED_EDGE, dimensions))
+        """The largest root mean square of a field, in units of its scale."""
         with torch.no_grad():
-            return float(self._rms(vmap(partial(self.trial.apply, params))(x)).max())
+            values = self.in_units(vmap(partial(self.trial.apply, params))(self.even_points()))
+        return float(values.double().square().mean(0).sqrt().max())
+
+    def even_points(self) -> Float[Tensor, "n dimensions"]:
+        """Points that are spread evenly over the domain, on which sizes of functions are measured."""
+        domain, key = self.problem.domain, random.fold_in(self.settings.key, 0xE7E4)
+        unit = sampling.sample("sobol", key, EVEN, domain.dimensions)
+        return domain.unscaled(unit).to(**self.settings.where)
+
+    def network_features(self, params: Params, x: Float[Tensor, "dimensions"]) -> Float[Tensor, "width"]:
+        """What the last layer sees at a point."""
+        found: Tensor = self.trial.network.features(params, self.trial.domain.scaled(x))
+        return found
 
     def in_units(self, values: Float[Tensor, "n fields"]) -> Float[Tensor, "n fields"]:
         """Fields in units of their scales."""
         return values / constant(self.scales.fields, values)
-
-    def _rms(self, values: Float[Tensor, "n fields"]) -> Float[Tensor, "fields"]:
-        return self.in_units(values).double().square().mean(0).sqrt()
 
     def unweighted(self, requirement: Requirement, params: Params, points: Points) -> Tensor:
         """The numbers of a requirement at points, shape `(n, count)`, without weights."""
@@ -316,9 +328,7 @@ def make_task(
     found = timescales(problem.equations, linear.slopes[0]) if domain.dimensions == 1 else None
     if found is not None:
         rates = [found.rate]
-        trial = trial._replace(
-            built=_built(problem, rates), transient=found.decay * domain.lengths[0]
-        )
+        trial = trial._replace(built=_built(problem, rates), transient=found.decay * domain.lengths[0])
     parts = [_condition_size(face, rates) for face in edges.soft]
     data = [
         (face.field, _asked(face, problem, settings) / size)
@@ -335,12 +345,28 @@ def make_task(
     for condition, _ in problem.places:
         field = problem.field_of(condition)
         requirements.append(of_terms(str(condition), field, 0, ((1.0, 0),), unit[field], fields))
-    task = Task(problem, settings, shape, trial, tuple(requirements), edges.soft, sizes)
+    task = Task(
+        problem,
+        settings,
+        shape,
+        trial,
+        tuple(requirements),
+        edges.soft,
+        sizes,
+        _starts_regularly(problem, linear),
+    )
     own = any(isinstance(face.source.value, OfPoint) for face in edges.hard)
     if before is None and not own:  # a state of the library's own fits to what was checked on the whole
         _check_built(task)
         _check_periodic(task)
     return task
+
+
+def _starts_regularly(problem: Problem, linear: Linearized) -> bool:
+    """Whether ordinary equations can be solved for their highest derivatives, from a complete start."""
+    if problem.domain.dimensions > 1 or problem.marches is None:
+        return False
+    return all(leading(problem.equations, slope) is not None for slope in linear.slopes)
 
 
 def _built(problem: Problem, rates: list[float]) -> tuple[Built, ...]:

@@ -1,10 +1,10 @@
 """How fast an equation's solution can change: read off its linearization."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import jacrev
 
@@ -35,6 +35,33 @@ def slopes(equations: Equations, values: dict[Request, Tensor], x: Tensor) -> Te
     return found
 
 
+def leading(equations: Equations, slope: Tensor) -> NDArray[np.float64] | None:
+    """The matrix of the highest derivatives of ordinary equations; None where they are not determined by it.
+
+    Args:
+        equations: in one coordinate.
+        slope: their derivatives by the requests at a point, shape `(equations, requests)`.
+    """
+    (name,) = equations.domain.names
+    orders = {field: equations.order(field, name) for field in equations.fields}
+    if len(slope) != len(orders) or min(orders.values()) == 0 or not bool(torch.isfinite(slope).all()):
+        return None
+    matrices = _matrices(equations, slope)
+    nothing = np.zeros(len(slope))
+    highest = np.stack([matrices.get((field, most), nothing) for field, most in orders.items()], 1)
+    sizes = np.abs(highest).max(1, initial=0.0, keepdims=True)
+    if not sizes.all() or np.linalg.cond(highest / sizes) > 1e10:
+        return None
+    return highest
+
+
+def _matrices(equations: Equations, slope: Tensor) -> dict[tuple[str, int], NDArray[np.float64]]:
+    """The column of each field's derivative of each order."""
+    columns = slope.double().cpu().numpy().T
+    pairs = zip(equations.requests, columns, strict=True)
+    return {(request.field, len(request.operator[0])): column for request, column in pairs}
+
+
 def timescales(equations: Equations, slope: Tensor) -> Timescales:
     r"""The rates of a system of ordinary differential equations, from its slopes at the start.
 
@@ -47,14 +74,10 @@ def timescales(equations: Equations, slope: Tensor) -> Timescales:
     still = Timescales(1 / length, 0.0)
     orders = {field: equations.order(field, name) for field in equations.fields}
     states = [(field, order) for field, most in orders.items() for order in range(most)]
-    if not states or len(slope) != len(orders) or not bool(torch.isfinite(slope).all()):
+    highest = leading(equations, slope)
+    if highest is None:
         return still
-    matrices = {(request.field, len(request.operator[0])): column for request, column in
-                zip(equations.requests, slope.double().cpu().numpy().T, strict=True)}  # fmt: skip
-    nothing = np.zeros(len(slope))
-    highest = np.stack([matrices.get((field, most), nothing) for field, most in orders.items()], 1)
-    if min(orders.values()) == 0 or np.linalg.cond(highest) > 1e10:
-        return still
+    matrices, nothing = _matrices(equations, slope), np.zeros(len(slope))
     lower = np.stack([matrices.get(state, nothing) for state in states], 1)
     solved = -np.linalg.solve(highest, lower)
     companion = np.zeros((len(states), len(states)))

@@ -67,23 +67,34 @@ class Verdict(NamedTuple):
         """The largest estimated error; the largest relative residual where there is no estimate."""
         return max(self.errors.values()) if self.errors else self.worst_residual
 
-    @property
-    def unfallen(self) -> list[str]:
-        """The equations and conditions whose residual has not fallen."""
-        return [name for name, one in self.residuals.items() if one.fall > FALLEN]
+    def unfallen(self, share: float = FALLEN) -> list[str]:
+        """The equations and conditions of whose residual more than a share is left."""
+        return [name for name, one in self.residuals.items() if one.fall > share]
 
     def meets(self, tol: float) -> bool:
         """Whether the solution is as good as was asked for."""
-        return not (self.ill_posed or self.unfallen) and self.trusted and self.error <= tol
+        share = max(FALLEN, min(10 * tol, 0.5))
+        return not self.ill_posed and not self.unfallen(share) and self.trusted and self.error <= tol
 
     def __str__(self) -> str:
         if self.ill_posed:
-            added = " and ".join(one.description for one in self.nulls)
-            what = f": {added} may be added" if added else ""
-            return f"{self.ill_posed}{what}"
+            story = [self.ill_posed]
+            if self.nulls:
+                story.append(" and ".join(one.description for one in self.nulls) + " may be added")
+            if self.ill_posed == NO_SOLUTION:
+                story += [
+                    f"{self.residuals[name].fall:.2g} of the residual of {name} is left, whatever is tried"
+                    for name in self.unfallen()[:1]
+                ]
+            elif self.nulls:
+                story.append("this is the solution of least norm")
+            return "; ".join(story)
         if not self.errors:
             return f"relative residual {self.worst_residual:.1e}"
-        told = ", ".join(f"{error:.1e} in {name}" for name, error in self.errors.items())
-        if len(self.errors) == 1:
-            told = f"{self.error:.1e}"
-        return f"estimated error {told}" + ("" if self.trusted else f", not to be trusted: {self.doubt}")
+        many = len(self.errors) > 1
+        told = ", ".join(f"{error:.1e}{f' in {name}' * many}" for name, error in self.errors.items())
+        if not self.trusted:
+            told += f", not to be trusted: {self.doubt}"
+        elif self.unfallen():
+            told += f", but {self.residuals[self.unfallen()[0]].fall:.2g} of the residual of {self.unfallen()[0]} is left"
+        return f"estimated error {told}"
