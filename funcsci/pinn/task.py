@@ -117,10 +117,14 @@ class Task(NamedTuple):
         """Whether the equations are affine in the fields."""
         return affine(self.problem.equations)
 
-    def training(self, count: int, key: Key, sampling_name: str) -> Training:
-        """Collocation points: `count` inside, and some at each edge with a condition that is not built in."""
-        inside = self._inside(sampling.sample(sampling_name, key, count, self.problem.domain.dimensions))
-        return self._all(inside, max(2, int(EDGE_SHARE * count)), key, sampling_name)
+    def training(self, count: int, key: Key, sampling_name: str, sets: int = 1) -> Training:
+        """Collocation points: `count` inside, and some at each edge with a condition that is not built in.
+
+        Of several sets, each has so many points of each requirement, except for those that are `fixed`.
+        """
+        unit = sampling.sample(sampling_name, key, count, self.problem.domain.dimensions, sets)
+        inside = self._inside(unit, key, sets)
+        return self._all(inside, max(2, int(EDGE_SHARE * count)), key, sampling_name, sets)
 
     def refined(self, training: Training, params: Params, key: Key) -> Training:
         r"""As many points inside, drawn anew: half of them evenly, half where the equations are missed.
@@ -210,21 +214,22 @@ class Task(NamedTuple):
         even = points._replace(weight=torch.ones_like(points.weight))
         return all_residuals(self.residual(requirement), params, even)
 
-    def _inside(self, unit: Tensor) -> Tensor:
-        """Points of the domain from those of the unit cube; some go where a transient is."""
+    def _inside(self, unit: Tensor, key: Key | None = None, sets: int = 1) -> Tensor:
+        """Points of the domain from those of the unit cube; some of each set go where a transient is."""
         domain, transient = self.problem.domain, self.trial.transient
         if transient > FAST and domain.dimensions == 1:
-            graded = int(LAYER_SHARE * len(unit))
-            share = (torch.arange(graded, dtype=unit.dtype)[:, None] + 0.5) / max(graded, 1)
-            s = 2 * sampling.chebyshev(self.settings.key, len(unit) - graded, 1) - 1
-            unit = 0.5 * (torch.cat([-1 + distances(transient, share), s]) + 1)
+            key, count = self.settings.key if key is None else key, len(unit) // sets
+            graded = int(LAYER_SHARE * count)
+            share = sampling.grid(key, graded, 1, sets).reshape(sets, graded)
+            s = sampling.chebyshev(key, count - graded, 1, sets).reshape(sets, count - graded)
+            unit = torch.cat([0.5 * distances(transient, share), s], 1).reshape(-1, 1)
         return domain.unscaled(unit).to(**self.settings.where)
 
-    def _all(self, inside: Tensor, at_edges: int, key: Key, name: str) -> Training:
+    def _all(self, inside: Tensor, at_edges: int, key: Key, name: str, sets: int = 1) -> Training:
         equations, *others = self.requirements
         found = [(equations, _even(inside, inside.new_zeros(len(inside))))]
         for place, face in enumerate(self.soft):
-            points, target = self._edge(face, at_edges, random.fold_in(key, place), name)
+            points, target = self._edge(face, at_edges, random.fold_in(key, place), name, sets)
             found.append((others[place], _even(points, target, face.source.weight or 1.0)))
         for place, (condition, (x, values)) in enumerate(self.problem.places, len(self.soft)):
             moved = (x.to(**self.settings.where), values.to(**self.settings.where))
@@ -235,13 +240,13 @@ class Task(NamedTuple):
             for (one, points), factor in zip(found, factors, strict=True)
         )
 
-    def _edge(self, face: Face, count: int, key: Key, name: str) -> tuple[Tensor, Tensor]:
+    def _edge(self, face: Face, count: int, key: Key, name: str, sets: int = 1) -> tuple[Tensor, Tensor]:
         """Points at an edge, and what is asked there."""
         where = self.settings.where
         if face.data is not None:
             return face.data[0].to(**where), face.data[1].to(**where)
         domain = self.problem.domain
-        others = sampling.sample(name, key, count, domain.dimensions - 1)
+        others = sampling.sample(name, key, count, domain.dimensions - 1, sets)
         ends = others.new_full((len(others), 1), 0.0)
         unit = torch.cat([others[:, : face.index], ends, others[:, face.index :]], 1)
         x = domain.unscaled(unit).to(**where)
