@@ -17,7 +17,7 @@ STEPS = 20_000
 POINTS_PER_DIMENSION = {1: 64, 2: 1_024}
 MOST_POINTS = 2_048
 BLOCK = 64
-"""Batches of random points that are drawn at once."""
+"""Batches that are drawn at once."""
 CHUNKS = 16
 """Intervals of time that causal weighting tells apart."""
 REBALANCE = 1_000
@@ -67,7 +67,7 @@ def first_order(name: str, task: Task, params: Params, steps: int | None) -> Fou
 
 
 def batches(balance: Balance) -> Iterator[tuple[Points, ...]]:
-    """Points for each requirement, uniform and new at every step, without end.
+    """Points for each requirement, new at every step, without end; each batch covers the domain.
 
     Args:
         balance: gives the task, with the weights that hold at the time.
@@ -81,19 +81,18 @@ def batches(balance: Balance) -> Iterator[tuple[Points, ...]]:
     block = 0
     while True:
         task, key = balance.task, random.fold_in(random.fold_in(settings.key, 4), block)
-        drawn = [points for _, points in task.training(count * BLOCK, key, name)]
+        drawn = [points for _, points in task.training(count, key, name, BLOCK)]
         parts = [
-            [points] * BLOCK if fixed else _dealt(points)
+            [points] * BLOCK if fixed else _apart(points)
             for points, fixed in zip(drawn, task.fixed, strict=True)
         ]
         yield from zip(*parts, strict=True)
         block += 1
 
 
-def _dealt(points: Points) -> list[Points]:
-    """As many batches as a block has, of one size and of the block's weight each."""
-    size = len(points.x) // BLOCK
-    x, target, weight = (tensor[: size * BLOCK].reshape(BLOCK, size, *tensor.shape[1:]) for tensor in points)
+def _apart(points: Points) -> list[Points]:
+    """The batches of a block, of the block's weight each."""
+    x, target, weight = (tensor.reshape(BLOCK, -1, *tensor.shape[1:]) for tensor in points)
     weight = weight / weight.sum(1, keepdim=True) * points.weight.sum()
     return [Points(*batch) for batch in zip(x, target, weight, strict=True)]
 

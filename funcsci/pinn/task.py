@@ -147,10 +147,14 @@ class Task(NamedTuple):
         """Whether the equations are affine in the fields."""
         return affine(self.problem.equations)
 
-    def training(self, count: int, key: Key, sampling_name: str) -> Training:
-        """Collocation points: `count` inside, and some at each edge with a condition that is not built in."""
-        inside = self._inside(sampling.sample(sampling_name, key, count, self.problem.domain.dimensions))
-        return self._all(inside, max(2, int(EDGE_SHARE * count)), key, sampling_name)
+    def training(self, count: int, key: Key, sampling_name: str, sets: int = 1) -> Training:
+        """Collocation points: `count` inside, and some at each edge with a condition that is not built in.
+
+        Of several sets, each has so many points of each requirement, except for those that are `fixed`.
+        """
+        unit = sampling.sample(sampling_name, key, count, self.problem.domain.dimensions, sets)
+        inside = self._inside(unit, key, sets)
+        return self._all(inside, max(2, int(EDGE_SHARE * count)), key, sampling_name, sets)
 
     def refined(self, training: Training, params: Params, key: Key) -> Training:
         r"""As many points inside, drawn anew: half of them evenly, half where the equations are missed.
@@ -271,23 +275,24 @@ class Task(NamedTuple):
         even = points._replace(weight=torch.ones_like(points.weight))
         return all_residuals(self.residual(requirement), params, even)
 
-    def _inside(self, unit: Tensor) -> Tensor:
-        """Points of the domain from those of the unit cube; some go where a transient is."""
+    def _inside(self, unit: Tensor, key: Key | None = None, sets: int = 1) -> Tensor:
+        """Points of the domain from those of the unit cube; some of each set go where a transient is."""
         domain, transient = self.problem.domain, self.trial.transient
         if transient > FAST and domain.dimensions == 1:
-            graded = int(LAYER_SHARE * len(unit))
-            share = (torch.arange(graded, dtype=unit.dtype)[:, None] + 0.5) / max(graded, 1)
-            s = 2 * sampling.chebyshev(self.settings.key, len(unit) - graded, 1) - 1
-            unit = 0.5 * (torch.cat([-1 + distances(transient, share), s]) + 1)
+            key, count = self.settings.key if key is None else key, len(unit) // sets
+            graded = int(LAYER_SHARE * count)
+            share = sampling.grid(key, graded, 1, sets).reshape(sets, graded)
+            s = sampling.chebyshev(key, count - graded, 1, sets).reshape(sets, count - graded)
+            unit = torch.cat([0.5 * distances(transient, share), s], 1).reshape(-1, 1)
         return domain.unscaled(unit).to(**self.settings.where)
 
-    def _all(self, inside: Tensor, at_edges: int, key: Key, name: str) -> Training:
+    def _all(self, inside: Tensor, at_edges: int, key: Key, name: str, sets: int = 1) -> Training:
         equations, *others = self.requirements
         domain = self.problem.domain
         found = [(equations, _even(inside, inside.new_zeros(len(inside))))]
         for place, face in enumerate(self.soft):
             points, target = edge_points(
-                face, domain, at_edges, random.fold_in(key, place), name, self.settings.where
+                face, domain, at_edges, random.fold_in(key, place), name, self.settings.where, sets
             )
             found.append((others[place], _even(points, target, face.source.weight or 1.0)))
         for place, (condition, (x, values)) in enumerate(self.problem.places, len(self.soft)):
@@ -389,7 +394,7 @@ def _asked(face: Face, problem: Problem, settings: Settings) -> float:
 
 
 def edge_points(
-    face: Face, domain: Domain, count: int, key: Key, name: str, where: dict[str, Any]
+    face: Face, domain: Domain, count: int, key: Key, name: str, where: dict[str, Any], sets: int = 1
 ) -> tuple[Float[Tensor, "n dimensions"], Float[Tensor, "n"]]:
     """Points at an edge, and what is asked there.
 
@@ -400,10 +405,11 @@ def edge_points(
         key: the random key.
         name: in `SAMPLINGS`.
         where: their dtype and device.
+        sets: of how many sets of points, one after the other.
     """
     if face.data is not None:
         return face.data[0].to(**where), face.data[1].to(**where)
-    others = sampling.sample(name, key, count, domain.dimensions - 1)
+    others = sampling.sample(name, key, count, domain.dimensions - 1, sets)
     ends = others.new_full((len(others), 1), 0.0)
     unit = torch.cat([others[:, : face.index], ends, others[:, face.index :]], 1)
     x = domain.unscaled(unit).to(**where)
