@@ -6,13 +6,19 @@ nothing; conversions belong to the caller.
 """
 
 import difflib
+import functools
+import inspect
 import math
 import numbers
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 import torch
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 def message(must: str, name: str, value: object, remedy: str) -> str:
@@ -203,3 +209,49 @@ def writable(**values: str | Path) -> None:
             raise PermissionError(
                 message("be a place you may write to", name, str(value), "Choose another folder.")
             )
+
+
+def named_options(
+    *options: Callable[..., Any],
+) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
+    """A decorator: an argument by a name that the function does not have is answered with the nearest one.
+
+    Args:
+        *options: the functions that take what the decorated one passes on as `**options`.
+
+    Returns:
+        The decorator; it leaves the signature as it is.
+
+    Raises:
+        TypeError: (when the decorated function is called) if there is no argument of a name.
+
+    Example:
+        >>> @named_options()
+        ... def area(width, height=1.0):
+        ...     return width * height
+        >>> area(2.0, heigth=3.0)
+        Traceback (most recent call last):
+            ...
+        TypeError: area has no argument heigth. Got heigth=3.0. Did you mean height?
+    """
+
+    def decorated(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        parameters = [*inspect.signature(function).parameters.values()]
+        for one in options:  # what is not keyword-only is not an option
+            passed = inspect.signature(one).parameters.values()
+            parameters += [other for other in passed if other.kind is other.KEYWORD_ONLY]
+        known = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
+
+        @functools.wraps(function)
+        def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            for name, value in kwargs.items():
+                if name not in known:
+                    near = difflib.get_close_matches(name, known, 1, 0.5)
+                    remedy = f"Did you mean {near[0]}?" if near else f"Its arguments are {', '.join(known)}."
+                    of = getattr(function, "__name__", "the function")
+                    raise TypeError(f"{of} has no argument {name}. Got {name}={value!r}. {remedy}")
+            return function(*args, **kwargs)
+
+        return called
+
+    return decorated

@@ -24,3 +24,4 @@ from funcsci.pinn.pde import solve_pde as solve_pde
 from funcsci.pinn.problem import Problem as Problem
 from funcsci.pinn.solution import Solution as Solution
 from funcsci.pinn.solve import solve as solve
+from funcsci.pinn.tables import interpolate as interpolate

@@ -47,6 +47,7 @@ class Condition(NamedTuple):
         return f"{self.kind}({where})" + (f" of {self.field}" if self.field else "")
 
 
+@checks.named_options()
 def initial(
     value: Value,
     *,
@@ -80,6 +81,7 @@ def initial(
     return _made("initial", (coordinate,), ("lower",), ((1.0, order),), value, field, hard, weight)
 
 
+@checks.named_options()
 def dirichlet(
     coordinate: str | Sequence[str],
     value: Value = 0.0,
@@ -102,9 +104,10 @@ def dirichlet(
     Returns:
         The condition.
     """
-    return _made("dirichlet", coordinate, side, ((1.0, 0),), value, field, hard, weight)
+    return _made("dirichlet", coordinate, _sides(side), ((1.0, 0),), value, field, hard, weight)
 
 
+@checks.named_options()
 def neumann(
     coordinate: str | Sequence[str],
     value: Value = 0.0,
@@ -133,9 +136,10 @@ def neumann(
         The condition.
     """
     checks.integer(order=order, least=1)
-    return _made("neumann", coordinate, side, ((1.0, order),), value, field, hard, weight)
+    return _made("neumann", coordinate, _sides(side), ((1.0, order),), value, field, hard, weight)
 
 
+@checks.named_options()
 def robin(
     coordinate: str | Sequence[str],
     a: float,
@@ -164,9 +168,12 @@ def robin(
     if a == 0 and b == 0:
         must = "be other than zero where b is"
         raise ValueError(checks.message(must, "a", a, "Try a=1.0."))
-    return _made("robin", coordinate, side, ((float(a), 0), (float(b), 1)), value, field, False, weight)
+    return _made(
+        "robin", coordinate, _sides(side), ((float(a), 0), (float(b), 1)), value, field, False, weight
+    )
 
 
+@checks.named_options()
 def periodic(coordinate: str | Sequence[str]) -> Condition:
     """All fields, with all derivatives, are equal at both edges of a coordinate.
 
@@ -178,9 +185,10 @@ def periodic(coordinate: str | Sequence[str]) -> Condition:
     Returns:
         The condition.
     """
-    return _made("periodic", coordinate, "both", (), 0.0, None, None, None)
+    return _made("periodic", coordinate, _sides("both"), (), 0.0, None, None, None)
 
 
+@checks.named_options()
 def point(
     places: Mapping[str, ArrayLike],
     value: ArrayLike,
@@ -208,10 +216,16 @@ def point(
     return _made("point", tuple(places), (), ((1.0, 0),), value, field, False, weight)._replace(places=places)
 
 
+def _sides(side: str) -> tuple[str, ...]:
+    """One side, or both."""
+    checks.one_of(SIDES, side=side)
+    return ("lower", "upper") if side == "both" else (side,)
+
+
 def _made(
     kind: str,
     coordinate: str | Sequence[str],
-    side: str | tuple[str, ...],
+    sides: tuple[str, ...],
     terms: tuple[tuple[float, int], ...],
     value: Value,
     field: str | None,
@@ -227,9 +241,6 @@ def _made(
         raise TypeError(
             checks.message("name a coordinate, or several", "coordinate", coordinate, "Try coordinate='x'.")
         )
-    if isinstance(side, str):
-        checks.one_of(SIDES, side=side)
-        side = ("lower", "upper") if side == "both" else (side,)
     if weight is not None:
         checks.positive(weight=weight)
     if weight is not None and hard:
@@ -238,4 +249,4 @@ def _made(
         )
     if isinstance(value, int | float) and not isinstance(value, bool):
         checks.finite(value=value)
-    return Condition(kind, tuple(coordinates), side, terms, value, field, hard, weight)
+    return Condition(kind, tuple(coordinates), sides, terms, value, field, hard, weight)

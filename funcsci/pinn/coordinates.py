@@ -1,5 +1,6 @@
 """Coordinates as a user gives them, numbers, arrays or tensors, made into points and back."""
 
+import numbers
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -12,7 +13,7 @@ from funcsci import checks
 from funcsci.pinn.domain import Domain
 
 Given: TypeAlias = Any
-"""A number, a NumPy array or a tensor."""
+"""A number, a NumPy array, a list or a tensor."""
 
 
 def given_points(
@@ -51,21 +52,27 @@ def given_points(
 
 def as_tensor(name: str, given: Given) -> Tensor:
     """A coordinate of any kind as a real tensor."""
-    if isinstance(given, bool) or not isinstance(given, (Tensor, np.ndarray, np.generic, int, float)):
-        raise TypeError(checks.message("be a number, an array or a tensor", name, given, f"Try {name}=0.5."))
-    if given.is_complex() if isinstance(given, Tensor) else np.iscomplexobj(given):
-        raise TypeError(f"{name} must be real. Got complex numbers. Pass their real part.")
-    # The copy is contiguous, writable and of native byte order, as torch wants it.
     if isinstance(given, Tensor):
-        return given
-    return torch.from_numpy(np.array(given, dtype=np.float64, order="C"))
+        kind = "b" if given.dtype == torch.bool else "c" if given.is_complex() else "f"
+    else:
+        try:
+            kind = np.asarray(given).dtype.kind
+        except (TypeError, ValueError):  # a ragged list
+            kind = "O"
+    if kind == "c":
+        raise TypeError(f"{name} must be real. Got complex numbers. Pass their real part.")
+    if kind not in "iuf":
+        must = "be a number, an array, a list of numbers or a tensor"
+        raise TypeError(checks.message(must, name, given, f"Try {name}=0.5."))
+    # The copy is contiguous, writable and of native byte order, as torch wants it.
+    return given if isinstance(given, Tensor) else torch.from_numpy(np.array(given, np.float64, order="C"))
 
 
 def answer(values: Tensor, given: tuple[Given, ...]) -> Any:
-    """Values as the kind of thing that the coordinates were: a tensor or an array if any of them was."""
+    """Values as the kind of thing that the coordinates were: tensor, array, else numbers."""
     for one in given:
         if isinstance(one, Tensor):
             return values.to(one.device)
-    if any(isinstance(one, np.ndarray) for one in given):
+    if any(not isinstance(one, numbers.Real) for one in given):
         return values.detach().cpu().numpy()
     return float(values)

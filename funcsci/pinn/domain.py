@@ -46,6 +46,7 @@ class Domain:
             raise TypeError(checks.message("be a dict of ranges", "domain", ranges, 'Try {"x": (0.0, 1.0)}.'))
         if not ranges:
             raise ValueError(checks.message("have a coordinate", "domain", ranges, 'Try {"x": (0.0, 1.0)}.'))
+        ranges = {name: span.tolist() if hasattr(span, "tolist") else span for name, span in ranges.items()}
         for name, span in ranges.items():
             if not isinstance(name, str) or not name.isidentifier() or name in RESERVED:
                 must = f"name coordinates as Python does, but not {', '.join(RESERVED)}"

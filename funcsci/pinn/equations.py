@@ -17,7 +17,7 @@ from funcsci.compile import inside_transform
 from funcsci.pinn.domain import Domain, constant
 from funcsci.pinn.expressions import Call, Expression
 from funcsci.pinn.field import Field, Recorder, Request
-from funcsci.pinn.refusals import explained
+from funcsci.pinn.refusals import check_no_coordinate, explained
 
 Equation: TypeAlias = Callable[..., Any]
 """Takes fields and coordinates by name; returns one residual, or several in a tuple or tensor."""
@@ -167,9 +167,9 @@ class Equations:
 
             found, failed = None, None
             try:
-                # A map over one point: what a map over many cannot do is refused here.
+                # What cannot be done at two points at once cannot be done at many.
                 with torch.enable_grad():
-                    found = vmap(at)(torch.tensor([middle]).double(), torch.full((1,), 0.5).double())
+                    found = vmap(at)(torch.tensor(2 * [middle]).double(), torch.full((2,), 0.5).double())
             except Exception as error:  # of the user's function, told below
                 failed = error
             taken = bool(calls) and calls[0].differentiates
@@ -178,12 +178,14 @@ class Equations:
 
         expressed = called(differentiates=True)
         read = expressed if expressed.written.differentiates else called(differentiates=False)
+        what = " ".join(filter(None, ("the equation", _name(one.function))))
         if read.failed is not None:
-            raise explained(read.failed, expressed.failed, f"the equation {_name(one.function)}")
+            told = explained(read.failed, expressed.failed, what)
+            raise told from (None if told is read.failed else read.failed)
         assert read.found is not None
         if read.found.requires_grad and not inside_transform():
             raise TypeError(
-                f"Constants of the equation {_name(one.function)} must not require a gradient: a solve finds "
+                f"Constants of {what} must not require a gradient: a solve finds "
                 "its fields, and no constants. Got one that does. Pass constant.detach()."
             )
         return read
@@ -196,7 +198,7 @@ class Read(NamedTuple):
         written: the equation.
         requests: what it asks of fields.
         count: how many numbers it returns.
-        found: zero and these numbers, shape `(1, 1 + count)`; None where it failed.
+        found: zero and these numbers, shape `(2, 1 + count)`; None where it failed.
         failed: what it raised.
     """
 
@@ -237,17 +239,6 @@ def _arguments(function: Equation, coordinates: tuple[str, ...]) -> tuple[str, .
         else:
             check_no_coordinate(name, parameter.default, coordinates, "equation")
     return tuple(names)
-
-
-def check_no_coordinate(name: str, value: Any, coordinates: tuple[str, ...], what: str) -> None:
-    """An argument that has a value, and so is a constant, is not called as a coordinate is.
-
-    Raises:
-        ValueError: if it is.
-    """
-    if name in coordinates:
-        must = f"be without a value in the {what}, since it is a coordinate and no constant"
-        raise ValueError(checks.message(must, name, value, "Leave its value out, or call it otherwise."))
 
 
 def _check_known(name: str, fields: tuple[str, ...], domain: Domain) -> None:
@@ -291,8 +282,8 @@ def _no_number(value: Any, function: Equation) -> NoReturn:
         if value.dtype == torch.bool:
             came = "a comparison, which is true or false"
     raise TypeError(
-        f"{_name(function) or 'equation'} must return a real number for each equation, what is left of it at one "
-        f"point. Got {came}. {remedy}"
+        f"{_name(function) or 'equation'} must return a real number for each equation, what is left of it at "
+        f"one point. Got {came}. {remedy}"
     )
 
 

@@ -1,7 +1,7 @@
 r"""Expressions in fields and coordinates, which have derivatives: `((1 + x) * u.x).x`.
 
-An expression $F(x, u, u_x, \dots)$ knows the operations it was made by, so it can be computed again from other
-values of its leaves. Its derivative by a coordinate is the total one,
+An expression $F(x, u, u_x, \dots)$ knows the operations it was made by, so it can be computed again from
+other values of its leaves. Its derivative by a coordinate is the total one,
 
 $$D_i F = \partial_i F + \sum_j \frac{\partial F}{\partial u_j} \partial_i u_j
 = \frac{\mathrm d}{\mathrm ds} F(x + s e_i, u_j + s\, \partial_i u_j)\Big|_{s=0},$$
@@ -19,7 +19,7 @@ from torch.func import jacrev
 from funcsci import tree
 from funcsci.autodiff import derivative
 from funcsci.pinn.field import MOST, Operator, Quantity, Request, check_order, value_of
-from funcsci.pinn.refusals import NeedsNumbers
+from funcsci.pinn.refusals import UNNAMED, NeedsNumbers
 
 Leaf: TypeAlias = Request | int
 """What an expression is made from: a derivative of a field, or the coordinate of that number."""
@@ -134,9 +134,10 @@ class Expression(Quantity):
             rates = {leaf: values.leaves[more] for leaf, more in raised.items()}
 
             def along(s: Tensor) -> Tensor:
-                moved = {leaf: value + s * rates[leaf] if leaf in rates else value + s if leaf == place else value
-                         for leaf, value in start.items()}  # fmt: skip
-                result: Tensor = Values(moved).of(self)
+                moved = {leaf: start[leaf] + s * rate for leaf, rate in rates.items()}
+                if place in start:
+                    moved[place] = start[place] + s
+                result: Tensor = Values({**start, **moved}).of(self)
                 return result
 
             like = values.of(self)
@@ -146,7 +147,7 @@ class Expression(Quantity):
             found: Tensor = (jacrev(along) if like.dim() else derivative(along))(zero)
             return found
 
-        return Expression(self._call, "(...)", self._leaves | frozenset(raised.values()), compute)
+        return Expression(self._call, UNNAMED, self._leaves | frozenset(raised.values()), compute)
 
     def _operate(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return _applied(function, args, kwargs)
@@ -201,7 +202,7 @@ def _applied(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) ->
         return function(*filled, **named)
 
     leaves = frozenset(leaf for item in inner for leaf in item._leaves)
-    whole = Expression(call, "(...)", leaves, compute)
+    whole = Expression(call, UNNAMED, leaves, compute)
     found = whole.value
     if isinstance(found, Tensor):
         return whole
@@ -209,7 +210,7 @@ def _applied(function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) ->
         return found
 
     def part(place: int) -> Expression:
-        return Expression(call, "(...)", leaves, lambda values: values.of(whole)[place])
+        return Expression(call, UNNAMED, leaves, lambda values: values.of(whole)[place])
 
     return type(found)([part(place) for place in range(len(found))])
 

@@ -1,10 +1,9 @@
 """What conditions ask at each edge of a domain, and at single places."""
 
-import inspect
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +13,8 @@ from torch import Tensor
 
 from funcsci import checks
 from funcsci.pinn.conditions import Condition
-from funcsci.pinn.domain import Domain, constant
+from funcsci.pinn.domain import Domain, along, constant, replaced
+from funcsci.pinn.functions import NamedFunction
 from funcsci.tree import Scalar
 
 
@@ -91,7 +91,9 @@ def _read(
     if isinstance(value, OfPoint):
         return value.function, None
     if callable(value):
-        return function_of_point(value, domain, str(condition), domain.names[index]), None
+        function = NamedFunction.of(value, domain, str(condition), domain.names[index])
+        function.check()
+        return function, None
     if isinstance(value, tuple):
         if len(value) != 2:
             remedy = 'Try (x, u), or ({"x": x, "y": y}, u).'
@@ -114,68 +116,43 @@ def _read(
     return float(value), None
 
 
-def function_of_point(
-    function: Callable[..., Any],
-    domain: Domain,
-    what: str,
-    without: str | None = None,
-    *,
-    several: int = 0,
-) -> Callable[[Float[Tensor, "dimensions"]], Tensor]:
-    """A function of coordinates by name, or of all others in order, as one of a point.
+def clash(face: Face, others: Sequence[Face], x: Tensor, domain: Domain, missed: float) -> str:
+    """What a condition and the one that it disagrees with most ask for where they meet.
+
+    Both give the same mixed derivative there, one the derivative of its value by the other's coordinate.
 
     Args:
-        function: as a user writes it, such as `lambda x: torch.sin(x)`.
-        domain: whose coordinates it may name.
-        what: to call it in an error.
-        without: a coordinate that is fixed; one argument of another name then is the only other one.
-        several: how many numbers it returns, in a tuple or a tensor; 0 is one as a scalar.
-
-    Raises:
-        ValueError: if it takes something else.
+        face: the first.
+        others: those of the same field.
+        x: a point of its edge where it is missed, which gives what coordinates are free at the corner.
+        domain: the box.
+        missed: by how much.
     """
-    try:
-        names = [
-            name
-            for name, parameter in inspect.signature(function).parameters.items()
-            if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
-        ]
-    except ValueError:  # a built-in function, which does not tell
-        names = ["?"]
-    if not set(names) <= set(domain.names):
-        free = [name for name in domain.names if name != without]
-        if len(names) != len(free):
-            must = f"take coordinates by name, of {', '.join(domain.names)}"
-            raise ValueError(
-                checks.message(
-                    must, f"the function of {what}", tuple(names), f"Try lambda {', '.join(free)}: ..."
-                )
-            )
-        names = free
-    places = [domain.names.index(name) for name in names]
 
-    def number(result: Any, x: Tensor) -> Scalar:
-        if isinstance(result, numbers.Real):
-            return constant(float(result), x)
-        if not isinstance(result, Tensor) or result.numel() != 1:
-            came = f"a tensor of shape {tuple(result.shape)}" if isinstance(result, Tensor) else repr(result)
-            raise TypeError(
-                f"The function of {what} must return a number at each point. Got {came}. "
-                "Write it with torch's functions of its arguments, as torch.sin(x)."
-            )
-        return result.reshape(())
+    def named(x: Tensor) -> str:
+        return ", ".join(f"{name} = {float(one):.4g}" for name, one in zip(domain.names, x, strict=True))
 
-    def at_point(x: Tensor) -> Tensor:
-        result = function(*(x[place] for place in places))
-        if not several:
-            return number(result, x)
-        parts = list(result) if several > 1 or isinstance(result, tuple | list) else [result]
-        if len(parts) != several:
-            remedy = "Return one for each field."
-            raise ValueError(checks.message(f"return {several} numbers", what, len(parts), remedy))
-        return torch.stack([number(part, x) for part in parts])
-
-    return at_point
+    found = []
+    for other in others:
+        if other.index == face.index:
+            continue
+        corner = replaced(replaced(x, face.index, face.end(domain)), other.index, other.end(domain))
+        (one, first), (two, second) = face.terms[0], other.terms[0]
+        asked = float(along(face.at, corner, other.index, second)) / one
+        against = float(along(other.at, corner, face.index, first)) / two
+        found.append((abs(asked - against), asked, against, other, corner, first, second))
+    apart, asked, against, other, corner, first, second = max(found, key=lambda item: item[0])
+    if apart < 1e-3 * missed:  # what they give agrees, but not what follows from it
+        return (
+            f"{face.describe(domain)}, which the others of {face.field} miss by {missed:.2g} near {named(x)}"
+        )
+    names = [domain.names[face.index]] * first + [domain.names[other.index]] * second
+    what = "".join(f" by {name}" for name in names)
+    what = f"the derivative of {face.field}{what}" if names else face.field
+    return (
+        f"{face.describe(domain)} and {other.describe(domain)}, which ask that {what} be {asked:.4g} and "
+        f"{against:.4g} at {named(corner)}"
+    )
 
 
 def located(

@@ -2,8 +2,8 @@
 
 A field stands for the unknown function at one point. Asked for a derivative it gives a tensor; what it was
 asked for is what has to be computed. So an equation is called twice: once with fields that write down
-what is asked, and then, under `vmap`, with fields that hold the values. Where it differentiates an expression,
-`((1 + x) * u.x).x`, fields give an `Expression` in place of a tensor.
+what is asked, and then, under `vmap`, with fields that hold the values. Where it differentiates an
+expression, `((1 + x) * u.x).x`, fields give an `Expression` in place of a tensor.
 """
 
 import difflib

@@ -73,7 +73,7 @@ def _curves(solution: Drawn, exact: Exact | None, title: str) -> Figure:
     values, misfit = _evaluated(solution, points, exact)
     behind = None
     if exact is not None:
-        found = vmap(exact)(points).double().cpu().numpy()
+        found = exact(points).double().cpu().numpy()
         behind = dict(zip(solution.problem.fields, found.T, strict=True))
     return curves_figure(
         axis.numpy(),
@@ -97,7 +97,7 @@ def _slices(
         with torch.no_grad():
             slices.append((float(place), vmap(solution.function)(points)[:, field].double().cpu().numpy()))
         if exact is not None:
-            behind.append(vmap(exact)(points)[:, field].double().cpu().numpy())
+            behind.append(exact(points)[:, field].double().cpu().numpy())
     return slices_figure(
         axis.numpy(),
         slices,
@@ -117,7 +117,7 @@ def _evaluated(
         found = vmap(solution.function)(points).double()
     values = list(found.T.cpu().numpy())
     if exact is not None:
-        error = (found - vmap(exact)(points).double()).abs().T.cpu().numpy()
+        error = (found - exact(points).double()).abs().T.cpu().numpy()
         wrong = dict(zip(solution.problem.fields, error, strict=True))
         return values, Misfit("Pointwise error", "|solution − closed form|", wrong)
     residual = solution.residual(*points.T)

@@ -16,10 +16,11 @@ from funcsci.pinn.problem import Problem, Reference, make_problem
 from funcsci.pinn.solution import Solution
 from funcsci.pinn.solve import solve
 
-Start: TypeAlias = float | Sequence[float] | Mapping[str, float] | NDArray[np.float64]
+Start: TypeAlias = float | Sequence[float] | Mapping[str, float] | NDArray[np.float64] | Tensor
 """A number for one field; one for each in order, or by name, for several."""
 
 
+@checks.named_options()
 def ode(
     equation: Equation | Sequence[Equation],
     t_span: tuple[float, float],
@@ -65,6 +66,9 @@ def ode(
         4
     """
     named = _fields(equation, coordinate, fields)
+    if not isinstance(conditions, Condition | Sequence):
+        must = "be a condition, or a list of them"
+        raise TypeError(checks.message(must, "conditions", conditions, "Try conditions=[]."))
     given = (conditions,) if isinstance(conditions, Condition) else tuple(conditions)
     for order, (name, values) in enumerate((("u0", u0), ("du0", du0))):
         for field, value in _by_field(name, values, named).items():
@@ -80,6 +84,7 @@ def ode(
     )
 
 
+@checks.named_options(solve)
 def solve_ode(
     equation: Equation | Sequence[Equation],
     t_span: tuple[float, float],
@@ -136,6 +141,7 @@ def solve_ode(
     return solve(problem, **options)
 
 
+@checks.named_options()
 def ivp(
     function: Callable[[Tensor, Tensor], Any],
     t_span: tuple[float, float],
@@ -188,6 +194,7 @@ def ivp(
     )
 
 
+@checks.named_options(solve)
 def solve_ivp(
     function: Callable[[Tensor, Tensor], Any],
     t_span: tuple[float, float],
@@ -241,10 +248,15 @@ def _by_field(name: str, values: Start | None, fields: tuple[str, ...] | None) -
             checks.one_of(fields, **{f"{name}, a field": key})
         given = dict(values)
     else:
-        parts = list(values) if isinstance(values, Sequence | np.ndarray) else [values]
+        if isinstance(values, np.ndarray | Tensor):
+            values = values.tolist()
+        parts = list(values) if isinstance(values, Sequence) and not isinstance(values, str) else [values]
         if len(parts) != len(fields):
             must = f"have one number for each of {', '.join(fields)}"
             raise ValueError(checks.message(must, name, values, f"Try {name}={[0.0] * len(fields)}."))
         given = dict(zip(fields, parts, strict=True))
+    given = {
+        key: one.item() if isinstance(one, Tensor) and one.numel() == 1 else one for key, one in given.items()
+    }
     checks.finite(**{f"{name}[{key!r}]" if len(fields) > 1 else name: value for key, value in given.items()})
     return {key: float(value) for key, value in given.items()}

@@ -28,6 +28,7 @@ TOLERANCES = {
 """The relative residual each method is asked for unless told otherwise."""
 
 
+@checks.named_options()
 def solve_oscillator(
     omega: float = 1.0,
     damping: float = 0.0,
@@ -121,6 +122,7 @@ def solve_oscillator(
     )
 
 
+@checks.named_options()
 def oscillator(
     omega: float = 1.0,
     damping: float = 0.0,

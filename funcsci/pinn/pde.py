@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from funcsci import checks
 from funcsci.pinn.conditions import Condition
 from funcsci.pinn.equations import Equation
 from funcsci.pinn.problem import Problem, Reference, make_problem
@@ -10,6 +11,7 @@ from funcsci.pinn.solution import Solution
 from funcsci.pinn.solve import solve
 
 
+@checks.named_options()
 def pde(
     equation: Equation | Sequence[Equation],
     domain: Mapping[str, tuple[float, float]],
@@ -60,6 +62,7 @@ def pde(
     )
 
 
+@checks.named_options(solve)
 def solve_pde(
     equation: Equation | Sequence[Equation],
     domain: Mapping[str, tuple[float, float]],

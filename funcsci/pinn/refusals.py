@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 import torch
 
+from funcsci import checks
+
 OTHER_NAMES = {
     "interp": "pinn.interpolate",
     "select": "torch.where",
@@ -39,6 +41,10 @@ ARITHMETIC: dict[str, Callable[..., Any]] = {
 """The operators of Python that NumPy's numbers call by these names."""
 
 
+UNNAMED = "(...)"
+"""What an expression is called in messages."""
+
+
 class Refused(Exception):
     """An error in the library's own words, about what a user's function does."""
 
@@ -61,7 +67,8 @@ class Refusing:
     _label: str
 
     def _needs_numbers(self, must: str, remedy: str) -> NoReturn:
-        raise NeedsNumbers(f"{self._label} stands for a number at every point: {must}. {remedy}")
+        name = "An expression" if self._label == UNNAMED else self._label
+        raise NeedsNumbers(f"{name} stands for a number at every point: {must}. {remedy}")
 
     def __bool__(self) -> bool:
         self._needs_numbers(
@@ -136,19 +143,27 @@ def explained(error: Exception, expressed: Exception | None, what: str) -> Excep
     """
     for one in (error, expressed):
         if isinstance(one, Refused):
-            told = type(one)(f"In {what.strip()}: {one}")
-            told.__cause__ = error
-            return told
+            kind = next(kind for kind in (TypeError, ValueError, AttributeError) if isinstance(one, kind))
+            return kind(f"In {what}: {one}")
     if isinstance(error, RuntimeError | TypeError) and any(sign in str(error) for sign in SIGNS):
-        told = NeedsNumbers(
-            f"{what.strip()} must be made of torch's functions, which take all points at once. Got one that "
-            "needs a number: if, float, an index, or a function of NumPy or math. Use torch.where for if, torch.sin "
-            "for np.sin and math.sin, and pinn.interpolate for a table."
+        return TypeError(
+            f"{what} must be made of torch's functions, which take all points at once. Got one that "
+            "needs a number: if, float, an index, or a function of NumPy or math. Use torch.where for if, "
+            "torch.sin for np.sin and math.sin, and pinn.interpolate for a table."
         )
-        told.__cause__ = error
-        return told
     return error
 
 
 SIGNS = ("vmap", "data-dependent", "data pointer", "numpy()", ".item()", "_local_scalar_dense", "functorch")
 """Words of the errors by which torch says that a tensor has no one number."""
+
+
+def check_no_coordinate(name: str, value: Any, coordinates: tuple[str, ...], what: str) -> None:
+    """An argument that has a value, and so is a constant, is not called as a coordinate is.
+
+    Raises:
+        ValueError: if it is.
+    """
+    if name in coordinates:
+        must = f"be without a value in the {what}, since it is a coordinate and no constant"
+        raise ValueError(checks.message(must, name, value, "Leave its value out, or call it otherwise."))

@@ -20,10 +20,10 @@ from funcsci.compile import inside_transform
 from funcsci.optim import Status
 from funcsci.pinn import storage
 from funcsci.pinn.coordinates import Given, answer, given_points
-from funcsci.pinn.faces import function_of_point
 from funcsci.pinn.field import Field, Operator, Recorder
 from funcsci.pinn.figures import Drawn, figure_of
 from funcsci.pinn.outcome import History
+from funcsci.pinn.functions import NamedFunction
 from funcsci.pinn.parts import Part
 from funcsci.pinn.problem import Problem, Reference
 from funcsci.pinn.requirements import Differentiated
@@ -76,18 +76,18 @@ class Solution:
         """The fields at points.
 
         Args:
-            *coordinates: one number, NumPy array or tensor for each coordinate, in the order of the
+            *coordinates: one number, NumPy array, list or tensor for each coordinate, in the order of the
                 domain; shapes are broadcast.
             **by_name: the same by name.
 
         Returns:
-            The field there, of the kind that the coordinates are: a number, an array or a tensor. A
-            tuple of them where there are several fields.
+            The field there, of the kind that the coordinates are: a number, a tensor, or a NumPy array for
+            arrays and lists. A tuple of them where there are several fields.
 
         Raises:
             TypeError: if a coordinate is something else, complex, missing or unknown.
         """
-        return self._at(lambda x: self.function(x), coordinates, by_name)
+        return self._at(vmap(self.function), coordinates, by_name)
 
     @property
     def params(self) -> list[list[Any]]:
@@ -151,7 +151,7 @@ class Solution:
             mode = self.settings.derivatives
             return partials(self.function, (operator,), derivatives=mode)(x)[0][which : which + 1]
 
-        return self._at(at_point, coordinates, by_name)
+        return self._at(vmap(at_point), coordinates, by_name)
 
     def residual(self, *coordinates: Given, **by_name: Given) -> Any:
         """What is left of the equations at points, in their own units; zero for the exact solution.
@@ -165,9 +165,11 @@ class Solution:
         """
         equations = self.problem.equations
         needed = Differentiated(self.fields, equations.requests, self.settings.derivatives)
-        return self._at(
-            lambda x: equations.residuals(needed.values(self.function, x), x), coordinates, by_name
-        )
+
+        def at_point(x: Tensor) -> Tensor:
+            return equations.residuals(needed.values(self.function, x), x)
+
+        return self._at(vmap(at_point), coordinates, by_name)
 
     def exact(self, *coordinates: Given, **by_name: Given) -> Any:
         """The exact solution that the problem came with.
@@ -203,7 +205,8 @@ class Solution:
 
         Args:
             reference: the exact solution by names of coordinates, `lambda x, t: ...`, a tuple for several
-                fields; None is the one that the problem came with.
+                fields; None is the one that the problem came with. One that is written with functions of
+                NumPy or math is called for one point after the other.
             count: as in `to_numpy`.
 
         Returns:
@@ -216,7 +219,7 @@ class Solution:
         exact = self._reference(reference)
         _, points = self._grid(count)
         with torch.no_grad():
-            wanted = vmap(exact)(points).double()
+            wanted = exact(points).double()
             error = vmap(self.function)(points).double() - wanted
         rms, size = (float(one.square().mean().sqrt()) for one in (error, wanted))
         return {"relative_l2": rms / size if size > 0 else rms, "rms": rms, "max": float(error.abs().max())}
@@ -350,16 +353,16 @@ class Solution:
         coordinates: tuple[Given, ...],
         by_name: Mapping[str, Given],
     ) -> Any:
-        """Map a function of one point over whatever points came; one result for each of its components."""
+        """A function of points, `(n, dimensions)` to `(n, count)`, at whatever came; `count` results."""
         domain = self.problem.domain
         leaf = tree.leaves(self.parts[0].stages[0].params)[0]
         points, shape = given_points(domain, coordinates, by_name, leaf)
         if not inside_transform():
             self._warn_outside(points)
         if points.numel():
-            values = vmap(function)(points).T
+            values = function(points).T
         else:  # vmap cannot map over nothing
-            values = points.new_zeros(len(function(points.new_zeros(domain.dimensions))), 0)
+            values = function(points.new_zeros(1, domain.dimensions))[:0].T
         answers = tuple(answer(value.reshape(shape), (*coordinates, *by_name.values())) for value in values)
         return answers[0] if len(answers) == 1 else answers
 
@@ -403,13 +406,15 @@ class Solution:
         return request.operator
 
     def _reference(self, reference: Reference | None) -> Callable[[Tensor], Tensor]:
-        """The exact solution as a function of a point, shape `(fields,)`."""
+        """The exact solution as a function of points, `(n, dimensions)` to `(n, fields)`."""
         found = self.problem.reference if reference is None else reference
         if found is None:
             must = "be given, as a function of the coordinates"
             names = ", ".join(self.problem.domain.names)
             raise ValueError(checks.message(must, "reference", None, f"Try reference=lambda {names}: ..."))
-        return function_of_point(found, self.problem.domain, "the reference", several=len(self.fields))
+        return NamedFunction.of(
+            found, self.problem.domain, "the reference", several=len(self.fields)
+        ).at_points
 
     def _grid(self, count: int | None) -> tuple[list[Tensor], Tensor]:
         """Equally spaced coordinates, on the CPU, and all points that they make, where the parameters are."""

@@ -1,6 +1,7 @@
 """`solve`: from a problem to its solution."""
 
 import math
+import inspect
 import time
 import warnings
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ AIMS = {torch.float64: 1e-10, torch.float32: 1e-3}
 """The relative residual with which no wider network is tried, where nothing was asked for."""
 
 
+@checks.named_options()
 def solve(
     problem: Problem,
     *,
@@ -161,8 +163,18 @@ def solve(
         seconds=time.perf_counter() - begun,
     )
     if not found.status.converged:
-        warnings.warn(f"solve did not converge: {found.status.reason}.", RuntimeWarning, stacklevel=3)
+        warnings.warn(f"solve did not converge: {found.status.reason}.", RuntimeWarning, _level())
     return solution
+
+
+def _level() -> int:
+    """The level of the stack that called the package, which a warning points at."""
+    frame, level = inspect.currentframe(), 0
+    while (
+        frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == __package__.split(".")[0]
+    ):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _solve(

@@ -16,7 +16,7 @@ from funcsci.compile import jit
 from funcsci.pinn import sampling
 from funcsci.pinn.affine import affine
 from funcsci.pinn.domain import Domain, along, constant, replaced
-from funcsci.pinn.faces import Face, OfPoint
+from funcsci.pinn.faces import Face, OfPoint, clash
 from funcsci.pinn.hard import Built, build
 from funcsci.pinn.network import FAST, LAYER_SHARE, NetworkSettings, distances, network
 from funcsci.pinn.problem import Problem
@@ -453,12 +453,12 @@ def _check_built(task: Task) -> None:
         missed = vmap(miss)(x, wanted)[:, 0].abs()
         worst = int(missed.argmax())
         size = max(float(wanted.abs().max()), 1.0)
-        if float(missed[worst]) > max(CLASH, 1e3 * torch.finfo(x.dtype).eps) * size:
-            place = dict(zip(domain.names, (round(float(one), 4) for one in x[worst]), strict=True))
+        off = float(missed[worst])
+        if off > max(CLASH, 1e3 * torch.finfo(x.dtype).eps) * size:
+            others = [one for one in task.problem.edges.hard if one.field == face.field]
             raise ValueError(
-                f"Conditions must agree where they meet. Got {face.describe(domain)}, asking for "
-                f"{float(wanted[worst]):.4g} near {place}: the other conditions of {face.field} are off by "
-                f"{float(missed[worst]):.2g} there. Mend the values there, or pass hard=False to one."
+                f"Conditions must agree where they meet. Got {clash(face, others, x[worst], domain, off)}. "
+                "Mend the values there, or pass hard=False to one."
             )
 
 

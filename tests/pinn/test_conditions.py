@@ -9,7 +9,8 @@ from funcsci import pinn
 from funcsci.pinn import Condition, Domain
 from funcsci.pinn.conditions import SIDES
 from funcsci.pinn.domain import along
-from funcsci.pinn.faces import Face, OfPoint, faces, function_of_point, located
+from funcsci.pinn.faces import Face, OfPoint, faces, located
+from funcsci.pinn.functions import NamedFunction
 from funcsci.pinn.requirements import Points, all_residuals, of_terms, residual_at_point
 
 BOX = Domain.of({"x": (-1.0, 2.0), "y": (0.0, 1.0), "t": (1.0, 3.0)})
@@ -96,20 +97,22 @@ def test_several_coordinates_and_sides_are_several_edges() -> None:
     [
         lambda x, t: x - 2 * t,
         lambda t, x: x - 2 * t,
-        lambda a, b: a - 2 * b,  # of the free coordinates in order
+        lambda a, b, /: a - 2 * b,  # without names: of the free coordinates in order
+        lambda *free: free[0] - 2 * free[1],
+        lambda t, *, x: x - 2 * t,
         lambda x, t, k=2.0: x - k * t,
     ],
 )
 def test_a_function_takes_the_coordinates_that_it_names(function) -> None:
-    at = function_of_point(function, BOX, "the value", "y")
+    at = NamedFunction.of(function, BOX, "the value", "y")
     assert float(at(torch.tensor([5.0, 7.0, 3.0]))) == -1.0
 
 
 def test_a_function_may_return_a_number() -> None:
     x = torch.zeros(3, dtype=torch.float32)
-    found = function_of_point(lambda x: 2, BOX, "the value")(x)
+    found = NamedFunction.of(lambda x: 2, BOX, "the value")(x)
     assert found.dtype == torch.float32 and float(found) == 2.0
-    found = function_of_point(lambda x: (x, 1.5), BOX, "the reference", several=2)(x + 4)
+    found = NamedFunction.of(lambda x: (x, 1.5), BOX, "the reference", several=2)(x + 4)
     assert found.tolist() == [4.0, 1.5]
 
 

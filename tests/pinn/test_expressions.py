@@ -5,8 +5,8 @@ import math
 import pytest
 import sympy
 import torch
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.func import grad, jacrev, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from funcsci import pinn
 from funcsci.pinn import Domain

@@ -227,10 +227,21 @@ def test_unknown_derivatives_are_refused(name: str) -> None:
 
 
 @pytest.mark.wrong_types
-@pytest.mark.parametrize("t", ["now", None, True, [0.0, 1.0]])
+@pytest.mark.parametrize(
+    "t", ["now", "0.5", None, True, ["a"], [0.0, [1.0]], {0.5}, np.array([True]), torch.tensor(True)]
+)
 def test_times_of_another_kind_are_refused(t: object) -> None:
-    with pytest.raises(TypeError, match="t must be a number, an array or a tensor"):
+    with pytest.raises(TypeError, match="t must be a number, an array, a list of numbers or a tensor"):
         SOLUTION(t)
+
+
+@pytest.mark.parametrize("t", [[0.0, 0.5, 1.0], (0.0, 0.5, 1.0), [0, np.float32(0.5), torch.tensor(1.0)]])
+def test_a_list_of_times_gives_an_array(t) -> None:
+    found = SOLUTION(t)
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_array_equal(found, SOLUTION(np.array([0.0, 0.5, 1.0])))
+    assert SOLUTION([[0.0], [0.5]]).shape == (2, 1) and SOLUTION([]).shape == (0,)
+    assert isinstance(SOLUTION(range(2)), np.ndarray)
 
 
 def test_complex_times_are_refused() -> None:

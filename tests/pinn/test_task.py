@@ -239,19 +239,44 @@ def test_points_crowd_where_a_transient_is() -> None:
 
 
 CLASHES = {
-    "corner": [pinn.initial(lambda x: 1 + x), pinn.dirichlet("x", 0.0)],
-    "one side": [pinn.initial(lambda x: x), pinn.dirichlet("x", 0.0)],
-    "numbers": [pinn.initial(1.0), pinn.dirichlet("x", 2.0)],
-    "velocity": [pinn.initial(0.0), pinn.initial(1.0, order=1), pinn.dirichlet("x", 0.0)],
-    "slope": [pinn.initial(lambda x: x * (1 - x)), pinn.dirichlet("x", 0.0), pinn.neumann("x", 0.0)],
-    "later": [pinn.initial(0.0), pinn.dirichlet("x", lambda t: 0.01 * torch.cos(t))],
+    "corner": (
+        [pinn.initial(lambda x: 1 + x), pinn.dirichlet("x", 0.0, side="lower")],
+        r"dirichlet\(x\) at x = 0 and initial\(t\) at t = 0, which ask that u be 0 and 1 at x = 0, t = 0",
+    ),
+    "one side": (
+        [pinn.initial(lambda x: x), pinn.dirichlet("x", 0.0)],
+        "dirichlet.* at x = 1 and initial.* that u be 0 and 1 at x = 1, t = 0",
+    ),
+    "numbers": ([pinn.initial(1.0), pinn.dirichlet("x", 2.0)], "that u be 2 and 1 at x = 0, t = 0"),
+    "velocity": (
+        [pinn.initial(0.0), pinn.initial(1.0, order=1), pinn.dirichlet("x", 0.0)],
+        "that the derivative of u by t be 0 and 1 at x = 0, t = 0",
+    ),
+    "slope": (
+        [pinn.initial(lambda x: x * (1 - x)), pinn.dirichlet("x", 0.0), pinn.neumann("x", 0.0)],
+        "that the derivative of u by x be 0 and 1 at x = 0, t = 0",
+    ),
+    "later": (
+        [pinn.initial(0.0), pinn.dirichlet("x", lambda t: 0.01 * torch.cos(t))],
+        r"that u be 0\.01 and 0 at x = 0, t = 0",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", CLASHES)
-def test_built_in_conditions_that_disagree_where_they_meet_are_refused(name: str) -> None:
-    problem = pinn.pde(lambda u: u.tt - u.xx, SQUARE, CLASHES[name], well_posed=False)
-    with pytest.raises(ValueError, match=r"Conditions must agree where they meet\. Got .* near .*hard=False"):
+def test_built_in_conditions_that_disagree_are_refused_by_the_corner_where_they_meet(name: str) -> None:
+    conditions, story = CLASHES[name]
+    problem = pinn.pde(lambda u: u.tt - u.xx, SQUARE, conditions, well_posed=False)
+    with pytest.raises(
+        ValueError, match=rf"Conditions must agree where they meet\. Got .*{story}\..*hard=False"
+    ):
+        make_task(problem, SETTINGS, SHAPE)
+
+
+def test_a_corner_is_an_edge_where_there_are_three_coordinates() -> None:
+    conditions = [pinn.initial(lambda x, y: y), pinn.dirichlet("x", 0.0, side="lower")]
+    problem = pinn.pde(lambda u: u.t - u.x - u.yy, {**SQUARE, "y": (2.0, 3.0)}, conditions, well_posed=False)
+    with pytest.raises(ValueError, match=r"u be 0 and (2\.\d+) at x = 0, t = 0, y = \1\."):
         make_task(problem, SETTINGS, SHAPE)
 
 
