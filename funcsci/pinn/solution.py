@@ -302,8 +302,8 @@ class Solution:
 
         Args:
             path: the file.
-            problem: what it solves; a file holds no code, so an equation is given again. May be left out
-                for the problems the library knows by name, such as the oscillator.
+            problem: what it solves, with the equations and conditions of the file: it holds no code. May be
+                left out for the problems the library knows by name, such as the oscillator.
             device: where its tensors go.
 
         Returns:
@@ -312,7 +312,7 @@ class Solution:
         Raises:
             FileNotFoundError: if there is no such file.
             ValueError: if the file is not a saved solution, is cut short or was changed, or the problem is
-                missing or another one.
+                missing or another one: the message says what differs.
         """
         checks.device(device=device)
         return cls(**storage.load(path, problem, device)._asdict())

@@ -1,14 +1,16 @@
 """Solutions in files: tensors for the networks, JSON for the rest, no code."""
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-from funcsci import checks, tree
+from funcsci import tree
 from funcsci.optim import Status
 from funcsci.pinn.interface import State
+from funcsci.pinn.identity import differences, identity, ranges
 from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.outcome import History, Tried
 from funcsci.pinn.parts import Part, Stage, assemble
@@ -47,8 +49,7 @@ def save(solution: Contents, path: str | Path) -> None:
     along = problem.marches
     story = {
         "problem": None if problem.recipe is None else {"name": problem.recipe[0], **problem.recipe[1]},
-        "domain": problem.domain.ranges,
-        "fields": problem.fields,
+        "identity": identity(problem),
         "spans": [list(part.problem.domain.ranges[along]) if along else [] for part in solution.parts],
         "stages": [
             [{"shape": stage.shape._asdict(), "amplitude": stage.amplitude} for stage in part.stages]
@@ -143,19 +144,31 @@ def _shape(told: dict[str, Any]) -> NetworkSettings:
 
 
 def _problem(path: str | Path, problem: Problem | None, story: dict[str, Any]) -> Problem:
-    """The problem that was passed, if it fits, or the one that the file tells of."""
+    """The problem that was passed, if it is the one that was solved, or the one that the file tells of."""
+    told = story["identity"]
     if problem is None:
         if story["problem"] is None:
             raise ValueError(
-                f"problem must be given: {path} holds no code, and so no equation of {story['fields']} on "
-                f"{story['domain']}. Try Solution.load(path, problem=pinn.pde(...)) as it was solved."
+                f"problem must be given: {path} holds no code, and so no equation of {told['fields']} on "
+                f"{ranges(told)}. Try Solution.load(path, problem=pinn.pde(...)) as it was solved."
             )
-        told = dict(story["problem"])
-        make = RECIPES[told.pop("name")]
-        return make(**{name: tuple(one) if isinstance(one, list) else one for name, one in told.items()})
-    ranges = {name: list(span) for name, span in problem.domain.ranges.items()}
-    if list(problem.fields) != story["fields"] or ranges != story["domain"]:
-        must = f"have the fields {story['fields']} and the domain {story['domain']} of the file"
-        came = f"{list(problem.fields)} on {ranges}"
-        raise ValueError(checks.message(must, "problem", came, "Pass the problem that was solved."))
+        recipe = dict(story["problem"])
+        make = RECIPES[recipe.pop("name")]
+        return make(**{name: tuple(one) if isinstance(one, list) else one for name, one in recipe.items()})
+    now, torch_now = identity(problem), str(torch.__version__)
+    alike = story["torch"] == torch_now
+    found = differences(told, now, traced=alike)
+    if found:
+        raise ValueError(
+            "problem must be the one that the file was solved for. "
+            f"Got one in which {'; '.join(found)}. Pass the problem as it was solved; from its solution, "
+            "pinn.solve(problem, start=solution) goes on to another."
+        )
+    if not alike and differences(told, now):
+        warnings.warn(
+            f"The functions of the problem cannot be compared with those of {path}, which were traced by "
+            f"torch {story['torch']}, not {torch_now}. See that they are the same.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
     return problem

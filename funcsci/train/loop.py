@@ -17,6 +17,7 @@ from funcsci.optim import Optimizer, Status
 from funcsci.optim.course import Clock, interrupted
 from funcsci.random import Key
 from funcsci.train.checkpoint import Checkpoints
+from funcsci.train.identity import differences, identity, traced_alike
 from funcsci.train.loss import Loss, averaged, check_averages, full
 from funcsci.train.report import Report, Watch
 from funcsci.train.result import FitResult
@@ -105,7 +106,7 @@ def fit(
         TypeError: if a leaf of `params` is not a floating-point tensor, `data` cannot be read, or the loss
             does not return what it should.
         ValueError: if a number is out of its range, there is no batch, a short batch cannot be masked,
-            or the checkpoint is of another run.
+            or the checkpoint is of another run: the message says what differs.
         OSError: if the checkpoint's folder cannot be written.
 
     Example:
@@ -138,8 +139,7 @@ def fit(
             _check_averages(whole, supply, begin)
         whole = averaged(whole)
     step = jit(train_step(whole, optimizer), backend=backend, steps=steps)
-    facts = {"per_epoch": supply.per_epoch, "masked": supply.masked, "backend": step.backend}
-    _compare(story, facts)
+    facts: dict[str, Any] = {"backend": step.backend}
     arguments = _arguments(whole, supply.start(run.steps))
 
     saved = run.steps
@@ -164,6 +164,12 @@ def fit(
         if step.backend == "compile":
             bar.set_postfix_str("compiling")  # shown at once: nothing moves until the first step is there
         try:
+            if saving is not None:
+                example, arguments = _peeked(arguments)
+                settings = {"per_epoch": supply.per_epoch, "masked": supply.masked}
+                settings |= {"shuffle": shuffle, "report_every": report_every}
+                facts["identity"] = identity(whole, optimizer, begin, example, data, watch, settings)
+                _compare(story, facts, run.steps, steps)
             while True:
                 if run.reported < run.steps and run.steps % report_every == 0:
                     status = report()
@@ -314,16 +320,29 @@ def _restored(run: Run, saving: Checkpoints | None, key: Key | None) -> dict[str
     return found.story
 
 
-def _compare(story: dict[str, Any], facts: dict[str, Any]) -> None:
-    """A run that goes on needs the batches it had; another backend rounds differently."""
+def _compare(story: dict[str, Any], facts: dict[str, Any], taken: int, steps: int) -> None:
+    """A run goes on as what it was; only its end may move. Another backend rounds differently."""
     if not story:
         return
-    for name in ("per_epoch", "masked"):
-        if story[name] != facts[name]:
-            raise ValueError(
-                f"data and batch_size must be those of the run in the checkpoint. Got {name}={facts[name]}, "
-                f"where that was {story[name]}. Take another folder for another run."
-            )
+    then, now = story["identity"], facts["identity"]
+    found = differences(then, now)
+    if found:
+        raise ValueError(
+            "A run must be that of the checkpoint it goes on from. "
+            f"Got another: {'; '.join(found)}. Pass what that run was given, of which steps, epochs and "
+            "patience may grow, or take another folder."
+        )
+    if taken > steps:
+        must = f"be at least the {taken} of the run in the checkpoint"
+        raise ValueError(checks.message(must, "steps", steps, "Ask for more, or take another folder."))
+    if not traced_alike(then, now) and differences(then, {**now, **_where(then)}):
+        warnings.warn(
+            "The loss and the optimizer cannot be compared with those of the checkpoint, which were traced "
+            f"by torch {then['torch']} on {then['device']}, not {now['torch']} on {now['device']}. See "
+            "that they are the same.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     if story["backend"] != facts["backend"]:
         warnings.warn(
             f"The run in the checkpoint used backend {story['backend']!r} and goes on with "
@@ -331,3 +350,13 @@ def _compare(story: dict[str, Any], facts: dict[str, Any]) -> None:
             RuntimeWarning,
             stacklevel=3,
         )
+
+
+def _where(told: dict[str, Any]) -> dict[str, Any]:
+    return {name: told[name] for name in ("torch", "device")}
+
+
+def _peeked(supply: Iterator[tuple[Any, ...]]) -> tuple[tuple[Any, ...] | None, Iterator[tuple[Any, ...]]]:
+    """What comes first, and everything with it; None where nothing is left."""
+    first = next(supply, None)
+    return first, supply if first is None else itertools.chain([first], supply)

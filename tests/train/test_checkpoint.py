@@ -216,9 +216,7 @@ def test_another_key_other_data_or_another_backend_is_told(tmp_path):
             state={"mean": torch.tensor(0.0, dtype=torch.float64)}, key=random.key(1), checkpoint=tmp_path,
         )  # fmt: skip
     fewer = tree.map(lambda leaf: leaf[:30], DATA)
-    with pytest.raises(
-        ValueError, match=r"must be those of the run in the checkpoint. Got per_epoch=2, where"
-    ):
+    with pytest.raises(ValueError, match=r"Got another: the data differ; per_epoch was 3 and is 2"):
         train.fit(
             loss, MODEL.init(KEY, dtype=torch.float64), optim.adam(optim.cosine(1e-2, 40)), fewer, steps=9,
             state={"mean": torch.tensor(0.0, dtype=torch.float64)}, batch_size=12, drop_last=True,
@@ -226,6 +224,144 @@ def test_another_key_other_data_or_another_backend_is_told(tmp_path):
         )  # fmt: skip
     with pytest.warns(RuntimeWarning, match="used backend 'eager' and goes on with 'trace', which rounds"):
         run(tmp_path, steps=9, backend="trace")
+
+
+W = torch.tensor([0.5, 2.0], dtype=torch.float64)
+SAMPLES = {"x": torch.linspace(0, 1, 12, dtype=torch.float64), "y": torch.linspace(1, 2, 12).double()}
+
+
+def simple(folder, *, goal=3.0, lr=1e-2, optimizer=None, data=SAMPLES, steps=4, **options):
+    """A small run, of which each test changes one thing."""
+    table = options.pop("table", torch.ones(2, dtype=torch.float64))
+
+    def loss(w, batch):
+        return ((w * table).sum() * batch["x"] - goal * batch["y"]).square().mean()
+
+    defaults = {"batch_size": 4, "report_every": 2, "backend": "eager", "key": random.key(0)}
+    return train.fit(
+        options.pop("loss", loss), W, optimizer or optim.adam(lr), data, steps=steps, checkpoint=folder,
+        progress_bar=False, **{**defaults, **options},
+    )  # fmt: skip
+
+
+def squared(w, batch):
+    return ((w.sum() * batch["x"] - 3.0 * batch["y"]) ** 2).mean() + (w**4).sum()
+
+
+def stopped(w, batch):
+    """The same values as the loss of `simple`, and another gradient."""
+    return ((w * 1.0).sum().detach() * batch["x"] - 3.0 * batch["y"]).square().mean() + 0 * w.sum()
+
+
+OTHER_RUNS = {
+    "a constant of the loss": ({"goal": -100.0}, "the loss differs: 3.0 then, -100.0 now"),
+    "the loss": ({"loss": squared}, "the loss differs: another formula"),
+    "its gradient": ({"loss": stopped}, "the loss differs: another formula"),
+    "a tensor it closes over": ({"table": 2 * torch.ones(2).double()}, "the loss differs: other constants"),
+    "the rate": ({"lr": 1e-5}, "optimizer_state[1].learning_rate was 0.01 and is 1e-05"),
+    "a constant of the optimizer": (
+        {"optimizer": optim.adam(1e-2, betas=(0.9, 0.95))},
+        "the optimizer's update differs, in its rule, a schedule or a constant: 0.999 then, 0.95 now",
+    ),
+    "another order of links": (
+        {"optimizer": optim.chain(optim.scale(1.0), optim.adam(1e-2))},
+        "The checkpoint must have the structure",
+    ),
+    "the order of the data": ({"shuffle": False}, "shuffle was True and is False"),
+    "the batch": ({"batch_size": 6}, "batch['x'] was float64[4] and is float64[6]"),
+    "the number of a sample": (
+        {"data": {**SAMPLES, "y": SAMPLES["y"] + (SAMPLES["y"] == 2) * 1e-15}},
+        "Got another: the data differ. Pass",
+    ),
+    "the monitor": ({"monitor": "other"}, "monitor was loss and is other"),
+    "the mode": ({"mode": "max"}, "mode was min and is max"),
+    "what is better": ({"min_delta": 0.5}, "min_delta was 0.0 and is 0.5"),
+    "less patience": ({"patience": 3}, "patience was None and is 3"),
+    "the reports": ({"report_every": 1}, "report_every was 2 and is 1"),
+    "fewer steps": ({"steps": 3}, "steps must be at least the 4 of the run in the checkpoint. Got steps=3."),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_RUNS.values(), ids=OTHER_RUNS)
+@pytest.mark.parametrize("steps", [4, 8], ids=["at its end", "with steps to go"])
+def test_another_run_is_refused_with_what_differs(case, steps, tmp_path):
+    simple(tmp_path)
+    before = names(tmp_path)
+    with pytest.raises(ValueError, match=re.escape(case[1])):
+        simple(tmp_path, **{"steps": steps, **case[0]})
+    assert names(tmp_path) == before
+    assert len(simple(tmp_path, steps=steps).loss) == steps  # the run itself goes on
+
+
+@pytest.mark.parametrize("backend", ["eager", "trace"])
+def test_the_same_run_written_again_goes_on(backend, tmp_path):
+    options = {"backend": backend, "patience": 2}
+    whole = simple(tmp_path / "whole", steps=9, **options)
+    simple(tmp_path / "parts", steps=4, **options)
+    again = simple(tmp_path / "parts", steps=9, lr=1e-2, goal=3, **{**options, "patience": 5})
+    assert torch.equal(again.loss, whole.loss) and torch.equal(again.params, whole.params)
+
+
+def test_a_schedule_that_ends_elsewhere_is_another_optimizer(tmp_path):
+    simple(tmp_path, optimizer=optim.adam(optim.cosine(1e-2, 4)))
+    with pytest.raises(ValueError, match=re.escape("a schedule or a constant: 4.0 then, 8.0 now")):
+        simple(tmp_path, optimizer=optim.adam(optim.cosine(1e-2, 8)), steps=8)
+
+
+def test_a_rate_that_was_changed_in_the_state_goes_on(tmp_path):
+    """Numbers of the state come from the checkpoint; compared is what the caller passed."""
+    simple(tmp_path)
+    (path, *_) = train.Checkpoints(tmp_path).files()
+    like = {name: tree.map(torch.zeros_like, one) for name, one in loaded_like().items()}
+    found = train.load_checkpoint(path, like)
+    now = found.tree["now"]
+    moments, rate = now.optimizer_state
+    stopped = rate._replace(learning_rate=torch.zeros_like(rate.learning_rate))
+    changed = {**found.tree, "now": now._replace(optimizer_state=(moments, stopped))}
+    train.save_checkpoint(path, changed, extra=found.extra, story=found.story)
+    assert torch.equal(simple(tmp_path, steps=6).params, now.params)
+
+
+def loaded_like():
+    begin = train.start(W, optim.adam(1e-2), key=random.key(0))
+    return {"now": begin, "good": begin, "best": [W, {}]}
+
+
+def test_a_loss_that_cannot_be_traced_is_left_out_of_the_comparison(tmp_path):
+    def branching(goal):
+        def loss(w, batch):
+            return (w * w).sum() if float(batch["x"].sum()) > 1e3 else ((w - goal) ** 2).sum()
+
+        return loss
+
+    simple(tmp_path, loss=branching(1.0))
+    assert len(simple(tmp_path, loss=branching(2.0), steps=6).loss) == 6
+    with pytest.raises(ValueError, match="learning_rate was"):
+        simple(tmp_path, loss=branching(1.0), lr=1.0, steps=8)
+
+
+def test_graphs_of_another_torch_are_not_compared(tmp_path, monkeypatch):
+    simple(tmp_path)
+    monkeypatch.setattr(torch, "__version__", "0.0.1")
+    with pytest.warns(RuntimeWarning, match="cannot be compared with those of the checkpoint.* not 0.0.1 on"):
+        simple(tmp_path, goal=5.0)
+    simple(tmp_path)
+    with pytest.raises(ValueError, match="learning_rate was 0.01"):
+        simple(tmp_path, lr=1.0)
+
+
+def test_no_batch_of_a_stream_is_lost_to_the_comparison(tmp_path):
+    def go(steps):
+        data = iter([{"x": SAMPLES["x"] + n, "y": SAMPLES["y"]} for n in range(6)])
+        return simple(tmp_path, data=data, steps=steps, batch_size=None)
+
+    go(2)
+    parts = go(6)
+    data = iter([{"x": SAMPLES["x"] + n, "y": SAMPLES["y"]} for n in range(6)])
+    assert torch.equal(parts.loss, simple(None, data=data, steps=6, batch_size=None).loss)
+    with pytest.raises(ValueError, match="the loss differs"):
+        data = iter([{"x": SAMPLES["x"], "y": SAMPLES["y"]} for n in range(8)])
+        simple(tmp_path, data=data, steps=8, batch_size=None, goal=1.0)
 
 
 @pytest.mark.wrong_types
