@@ -180,7 +180,7 @@ class Interface(NamedTuple):
         Source: Huybrechs (2010), doi:10.1137/090752456 (waves of twice the length).
         """
         requests = tuple(Request(piece.face.field, ((self.index,) * piece.order,)) for piece in self.pieces)
-        differentiated = Differentiated(self.problem.fields, requests, settings.derivatives)
+        differentiated = Differentiated(self.problem.fields, requests, "nested")
 
         def at_point(x: Tensor) -> Tensor:
             found = differentiated.values(function, x)
