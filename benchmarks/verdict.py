@@ -13,6 +13,7 @@ families, and `--check` solves none: it puts the exact solutions into the equati
 import argparse
 import json
 import math
+import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -88,14 +89,19 @@ def true_errors(solution: Callable[..., Any], case: Case) -> dict[str, float]:
 
 def measured(case: Case) -> Row:
     """One solve; what is refused or fails is told in its row."""
-    row: Row = {"family": case.family, "name": case.name, "expected": case.expected, "failed": ""}
+    row: Row = {
+        "family": case.family,
+        "name": case.name,
+        "expected": case.expected,
+        "failed": "",
+    }
     row["options"] = {name: str(value) for name, value in case.options.items()}
-    begun = time.perf_counter()
+    begun, processor = time.perf_counter(), time.process_time()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             solution = pinn.solve(case.problem(), seed=0, progress=False, **case.options)
-        row["seconds"] = time.perf_counter() - begun
+        row |= {"seconds": time.perf_counter() - begun, "processor": time.process_time() - processor}
         row |= said(solution)
         row["errors"] = {} if case.expected else true_errors(solution, case)
     except Exception as error:
@@ -150,7 +156,9 @@ class Worker:
         return {**blank, "failed": failed}
 
 
-def rows_of(chosen: Sequence[tuple[int, Case]], draw: int, processes: int, limit: float) -> list[Row]:
+def rows_of(
+    chosen: Sequence[tuple[int, Case]], draw: int, processes: int, limit: float, tell: Callable[[Row], None]
+) -> list[Row]:
     """One row for each case, in order; every process takes the next one that is left."""
     left = list(enumerate(chosen))[::-1]
     rows: list[Row] = [{} for _ in chosen]
@@ -163,8 +171,7 @@ def rows_of(chosen: Sequence[tuple[int, Case]], draw: int, processes: int, limit
             except IndexError:  # another thread took the last one
                 break
             rows[index] = worker.row(place, case)
-            if arguments.verbose:
-                print(index, json.dumps(rows[index]), flush=True)
+            tell(rows[index])
         worker.stop()
 
     with ThreadPoolExecutor(processes) as pool:
@@ -181,7 +188,8 @@ def judged(row: Row) -> Row:
         return {**row, "counts": {"named": refused or row.get("named") == row["expected"]}}
     if failed:
         return {
-            **row, "counts": {"within": False, "below": False, "untrusted": False, "alarms": "ValueError" in failed},
+            **row, "counts": {"within": False, "below": False, "untrusted": False,
+                "alarms": "ValueError" in failed},
         }  # fmt: skip
     ratios = [max(row["estimates"][name], FLOOR) / max(error, FLOOR) for name, error in row["errors"].items()]
     within = all(1 / FACTOR <= ratio <= FACTOR for ratio in ratios)
@@ -207,9 +215,8 @@ def told(row: Row) -> str:
     )
     trusted = "" if row["trusted"] else ", not to be trusted"
     wanted = f"expected {row['expected']!r}, " if row["expected"] else f"error {numbers}{trusted}, "
-    return (
-        f"- {row['family']}, {row['name']}: {wanted}named {row['named']!r}; {row['status']}; {row['options'] or 'default'}"
-    )
+    how = row["options"] or "default"
+    return f"- {row['family']}, {row['name']}: {wanted}named {row['named']!r}; {row['status']}; {how}"
 
 
 def show(rows: list[Row], seconds: float) -> None:
@@ -224,7 +231,8 @@ def show(rows: list[Row], seconds: float) -> None:
         print(f"| {family} | {len(here)} | {' | '.join(cells)} | {sum(row['seconds'] for row in here):.0f} |")
     print("\n| | found | share | asked |\n|---|---|---|---|")
     told_as = {
-        "within": "estimate within a factor of 10", "below": "estimate below a tenth", "untrusted": "not trusted",
+        "within": "estimate within a factor of 10", "below": "estimate below a tenth",
+        "untrusted": "not trusted",
         "alarms": "false alarms", "named": "ill-posed ones named",
     }  # fmt: skip
     for name, share in ASKED.items():
@@ -233,9 +241,12 @@ def show(rows: list[Row], seconds: float) -> None:
         if of:
             print(f"| {told_as[name]} | {found} of {of} | {found / of:.1%} | {sign} {share:.0%} |")
     wanted = {"within": True, "below": False, "alarms": False, "named": True}
-    misses = [row for row in rows if any(row["counts"].get(name, good) != good for name, good in wanted.items())]
+    misses = [
+        row for row in rows if any(row["counts"].get(name, good) != good for name, good in wanted.items())
+    ]
     print(f"\n{len(misses)} misses:\n" + "\n".join(map(told, misses)))
-    print(f"\n{len(rows)} problems in {seconds:.0f} s; the solves took {sum(row['seconds'] for row in rows):.0f} s.")
+    solving = sum(row["seconds"] for row in rows)
+    print(f"\n{len(rows)} problems in {seconds:.0f} s; the solves took {solving:.0f} s.")
 
 
 def check(chosen: Sequence[tuple[int, Case]]) -> None:
@@ -273,7 +284,13 @@ if __name__ == "__main__":
     if arguments.check:
         check(chosen)
     else:
-        rows = list(map(judged, rows_of(chosen, arguments.draw, arguments.processes, arguments.limit)))
+
+        def tell(row: Row) -> None:
+            if arguments.verbose:
+                print(json.dumps(row), file=sys.stderr, flush=True)
+
+        found = rows_of(chosen, arguments.draw, arguments.processes, arguments.limit, tell)
+        rows = list(map(judged, found))
         if arguments.json:
             arguments.json.write_text(json.dumps(rows, indent=1))
         show(rows, time.perf_counter() - begun)

@@ -8,25 +8,9 @@ import torch
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 from torch import Tensor
-from verdict_base import (
-    PI,
-    Case,
-    Edge,
-    Known,
-    Product,
-    bump,
-    exponential,
-    manufactured,
-    mixed_at,
-    periodic,
-    polynomial,
-    sine,
-    slope_at,
-    step,
-    trajectory,
-    value_at,
-)
+from verdict_base import Case, Edge, manufactured, mixed_at, periodic, slope_at, trajectory, value_at
 from verdict_initial import smooth
+from verdict_known import PI, Known, Product, bump, exponential, polynomial, sine, step
 
 UNIT = {"x": (0.0, 1.0)}
 ENDS = (value_at("x", "lower"), value_at("x", "upper"))
@@ -52,7 +36,12 @@ def second_order(source: Random) -> Case:
     k = source.uniform(0.5, 6)
     name, edges = two_ends(source)
     return manufactured(
-        "linear, two ends", f"-u'' + k^2 u, {name}", lambda u, x: -u.xx + k**2 * u, smooth(source, "x"), UNIT, edges
+        "linear, two ends",
+        f"-u'' + k^2 u, {name}",
+        lambda u, x: -u.xx + k**2 * u,
+        smooth(source, "x"),
+        UNIT,
+        edges,
     )
 
 
@@ -89,13 +78,20 @@ def beam(source: Random) -> Case:
     }  # fmt: skip
     name = source.choice(list(held))
     return manufactured(
-        "beam", f"u'''' + k u, k={k:.2g}, {name}", lambda u, x: u.xxxx + k * u, smooth(source, "x"), UNIT, held[name]
+        "beam",
+        f"u'''' + k u, k={k:.2g}, {name}",
+        lambda u, x: u.xxxx + k * u,
+        smooth(source, "x"),
+        UNIT,
+        held[name],
     )
 
 
 def ring(source: Random) -> Case:
     k, n, cubic = source.uniform(0.5, 3), source.choice((1, 2, 3)), source.random() < 0.4
-    known = Known(Product(1.0, {"x": sine(2 * PI * n, source.uniform(0, PI))}), Product(source.uniform(-1, 1), {}))
+    known = Known(
+        Product(1.0, {"x": sine(2 * PI * n, source.uniform(0, PI))}), Product(source.uniform(-1, 1), {})
+    )
     return manufactured(
         "periodic line", f"-u'' + k^2 u{' + u^3' if cubic else ''}, {n} waves",
         lambda u, x: -u.xx + k**2 * u + (u**3 if cubic else 0.0), known, UNIT, (periodic("x"),),
@@ -121,7 +117,12 @@ def liouville(source: Random) -> Case:
 
     end = float(exact(torch.tensor(1.0, dtype=torch.float64))[0])
     return Case(
-        "u'' = exp u", f"k={k:.2g}", lambda u, x: u.xx - torch.exp(u), UNIT, (value_at("x", value=end),), exact
+        "u'' = exp u",
+        f"k={k:.2g}",
+        lambda u, x: u.xx - torch.exp(u),
+        UNIT,
+        (value_at("x", value=end),),
+        exact,
     )
 
 
@@ -133,7 +134,9 @@ def troesch(source: Random) -> Case:
         return y[1], m * math.sinh(m * y[0])
 
     def miss(first: float) -> float:
-        return solve_ivp(slope, (0.0, 1.0), (0.0, first), method="DOP853", rtol=1e-13, atol=1e-15).y[0, -1] - 1
+        return (
+            solve_ivp(slope, (0.0, 1.0), (0.0, first), method="DOP853", rtol=1e-13, atol=1e-15).y[0, -1] - 1
+        )
 
     first = brentq(miss, 0.01, m / math.sinh(m) * 1.2, xtol=1e-15)  # below the linear problem's slope
     found = trajectory(
@@ -153,7 +156,9 @@ def nonlinear_two_ends(source: Random) -> Case:
         "-u'' + exp u": lambda u, x: -u.xx + torch.exp(u),
     }
     kind = source.choice(list(kinds))
-    return manufactured("nonlinear, two ends", f"{kind}, {name}", kinds[kind], smooth(source, "x"), UNIT, edges)
+    return manufactured(
+        "nonlinear, two ends", f"{kind}, {name}", kinds[kind], smooth(source, "x"), UNIT, edges
+    )
 
 
 def outflow_layer(source: Random) -> Case:
@@ -189,7 +194,8 @@ def turning_point(source: Random) -> Case:
     root = math.sqrt(2 * eps)
     end = math.erf(1 / root)
     return Case(
-        "turning point", f"eps u'' + x u', eps={eps:.1e}", lambda u, x: eps * u.xx + x * u.x, {"x": (-1.0, 1.0)},
+        "turning point", f"eps u'' + x u', eps={eps:.1e}", lambda u, x: eps * u.xx + x * u.x,
+        {"x": (-1.0, 1.0)},
         (value_at("x", "lower", value=-end), value_at("x", "upper", value=end)),
         lambda x: (torch.erf(x / root),), layers={"x": (0.0,)},
     )  # fmt: skip
@@ -200,7 +206,8 @@ def viscous_layer(source: Random) -> Case:
     eps = source.uniform(0.05, 0.25)
     k = brentq(lambda k: 2 * eps * k * math.tanh(k) - 1.0, 1e-3, 1e3, xtol=1e-14)
     return Case(
-        "viscous layer", f"eps u'' = u u', eps={eps:.2g}", lambda u, x: eps * u.xx - u * u.x, {"x": (-1.0, 1.0)},
+        "viscous layer", f"eps u'' = u u', eps={eps:.2g}", lambda u, x: eps * u.xx - u * u.x,
+        {"x": (-1.0, 1.0)},
         (value_at("x", "lower", value=1.0), value_at("x", "upper", value=-1.0)),
         lambda x: (-2 * eps * k * torch.tanh(k * x),), layers={"x": (0.0,)},
     )  # fmt: skip
@@ -209,7 +216,9 @@ def viscous_layer(source: Random) -> Case:
 def steep_made(source: Random) -> Case:
     """A step of a chosen width inside."""
     width, c, a = 10 ** source.uniform(-2, -0.5), source.uniform(0.3, 0.7), source.uniform(0.5, 3)
-    known = Known(Product(1.0, {"x": step(c, width)}), Product(source.uniform(-1, 1), {"x": polynomial(0.0, 1.0)}))
+    known = Known(
+        Product(1.0, {"x": step(c, width)}), Product(source.uniform(-1, 1), {"x": polynomial(0.0, 1.0)})
+    )
     kinds = {
         "-u'' + a u": lambda u, x: -u.xx + a * u,
         "-w u'' + u' + a u": lambda u, x: -width * u.xx + u.x + a * u,
@@ -217,7 +226,9 @@ def steep_made(source: Random) -> Case:
         "-w^2 u'' + u^3 + u": lambda u, x: -(width**2) * u.xx + u**3 + u,
     }
     kind = source.choice(list(kinds))
-    return manufactured("step inside", f"{kind}, w={width:.1e}", kinds[kind], known, UNIT, ENDS, layers={"x": (c,)})
+    return manufactured(
+        "step inside", f"{kind}, w={width:.1e}", kinds[kind], known, UNIT, ENDS, layers={"x": (c,)}
+    )
 
 
 def kinked_source(source: Random) -> Case:
@@ -254,14 +265,17 @@ def thin_load(source: Random) -> Case:
     low, high = (float(bend(torch.tensor(end, dtype=torch.float64))) for end in (0.0, 1.0))
     return Case(
         "thin load", f"-u'', width {width:.1e} at {c:.2g}",
-        lambda u, x: u.xx + height * torch.exp(-(((x - c) / width) ** 2) / 2), UNIT, (value_at("x", value=0.0),),
+        lambda u, x: u.xx + height * torch.exp(-(((x - c) / width) ** 2) / 2), UNIT,
+        (value_at("x", value=0.0),),
         lambda x: (-bend(x) + low + (high - low) * x,), layers={"x": (c,)},
     )  # fmt: skip
 
 
 def narrow_bump(source: Random) -> Case:
     width, c = 10 ** source.uniform(-2, -1), source.uniform(0.3, 0.7)
-    known = Known(Product(1.0, {"x": bump(c, width)}), Product(0.5, {"x": exponential(-source.uniform(0.5, 2))}))
+    known = Known(
+        Product(1.0, {"x": bump(c, width)}), Product(0.5, {"x": exponential(-source.uniform(0.5, 2))})
+    )
     return manufactured(
         "bump inside", f"-u'' + 4 u, width {width:.1e}", lambda u, x: -u.xx + 4 * u, known, UNIT, ENDS,
         layers={"x": (c,)},
@@ -299,7 +313,8 @@ def beam_of_four(source: Random) -> Case:
          value_at("x", "upper", "q")),
     ))  # fmt: skip
     return manufactured(
-        "beam, four fields", f"bed {bed:.2g}", lambda w, a, m, q, x: (w.x - a, a.x - m, m.x - q, q.x + bed * w),
+        "beam, four fields", f"bed {bed:.2g}", lambda w, a, m, q,
+        x: (w.x - a, a.x - m, m.x - q, q.x + bed * w),
         known, UNIT, held, fields,
     )  # fmt: skip
 
@@ -324,6 +339,7 @@ def coupled_two_ends(source: Random) -> Case:
 
 FAMILIES = {
     second_order: 5, divergence_form: 4, indefinite: 4, beam: 5, ring: 4, bratu: 3, liouville: 3, troesch: 2,
-    nonlinear_two_ends: 5, outflow_layer: 5, twin_layers: 3, turning_point: 3, viscous_layer: 3, steep_made: 5,
+    nonlinear_two_ends: 5, outflow_layer: 5, twin_layers: 3, turning_point: 3, viscous_layer: 3,
+    steep_made: 5,
     kinked_source: 3, thin_load: 4, narrow_bump: 3, bar: 4, beam_of_four: 4, coupled_two_ends: 4,
 }  # fmt: skip

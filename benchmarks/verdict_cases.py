@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import verdict_boundary
 import verdict_ill
+import verdict_ill_counts
 import verdict_ill_plane
 import verdict_initial
 import verdict_plane
@@ -20,7 +21,7 @@ from verdict_base import Case, in_units
 
 SINGLE = (verdict_initial, verdict_boundary, verdict_plane, verdict_time)
 """Modules whose families make one well-posed problem for each draw."""
-SEVERAL = (verdict_ill, verdict_ill_plane)
+SEVERAL = (verdict_ill, verdict_ill_counts, verdict_ill_plane)
 """Modules whose families make ill-posed problems and their neighbours."""
 FURTHEST = 9
 """The largest power of ten of a change of units."""

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.func import grad, jacrev, vmap
-from verdict_base import Case, Edge, Jet
+from verdict_base import Case, Edge
+from verdict_known import Jet
 
 Function = Callable[..., tuple[Tensor, ...]]
 
@@ -51,21 +52,22 @@ def _points(case: Case, count: int, source: random.Random) -> Tensor:
     rows = [[source.uniform(a, b) for a, b in case.domain.values()] for _ in range(count)]
     for place, (name, (a, b)) in enumerate(case.domain.items()):
         for row in rows[::2] if case.layers.get(name) else ():
-            near = source.choice(case.layers[name]) + (b - a) * 10 ** source.uniform(-4, -1) * source.choice((-1, 1))
+            near = source.choice(case.layers[name]) + (b - a) * 10 ** source.uniform(-4, -1) * source.choice(
+                (-1, 1)
+            )
             row[place] = min(max(near, a), b)
     return torch.tensor(rows, dtype=torch.float64)
 
 
 def nested(function: Callable[[Tensor], Tensor], places: Sequence[int]) -> Callable[[Tensor], Tensor]:
     """A partial derivative of a function of one point."""
-    for place in places:
-        function = (lambda before, place: lambda x: grad(before)(x)[place])(function, place)
-    return function
+    if not places:
+        return function
+    inner = nested(function, places[1:])
+    return lambda x: grad(inner)(x)[places[0]]
 
 
-def derivatives(
-    case: Case, function: Function, field: str, letters: str, points: Tensor
-) -> Tensor:
+def derivatives(case: Case, function: Function, field: str, letters: str, points: Tensor) -> Tensor:
     """A derivative of a field of a solution at points, shape `(n,)`."""
     if case.jets is not None:
         return case.jets(letters, field, points[:, 0])
@@ -114,7 +116,9 @@ def _edge_defects(case: Case, function: Function, edge: Edge, points: Tensor) ->
     for name in edge.coordinates:
         index = case.names.index(name)
         ends = {
-            side: torch.where(torch.arange(len(case.names)) == index, case.domain[name][side == "upper"], points)
+            side: torch.where(
+                torch.arange(len(case.names)) == index, case.domain[name][side == "upper"], points
+            )
             for side in ("lower", "upper")
         }
         if edge.kind == "periodic":
@@ -128,7 +132,9 @@ def _edge_defects(case: Case, function: Function, edge: Edge, points: Tensor) ->
             total, size = -_wanted(edge, ends[side]), _wanted(edge, ends[side]).abs().max()
             sign = -1.0 if side == "lower" and edge.kind != "initial" else 1.0
             for factor, order in edge.terms:
-                total = total + factor * sign**order * derivatives(case, function, field, name * order, ends[side])
+                total = total + factor * sign**order * derivatives(
+                    case, function, field, name * order, ends[side]
+                )
                 inside = derivatives(case, function, field, name * order, points)
                 size = size + abs(factor) * inside.abs().max()
             defect = float(total.abs().max() / size) if float(size) > 0 else 0.0

@@ -5,19 +5,8 @@ from random import Random
 
 import torch
 from torch import Tensor
-from verdict_base import (
-    PI,
-    Case,
-    Known,
-    Product,
-    bump,
-    exponential,
-    manufactured,
-    polynomial,
-    sine,
-    start,
-    trajectory,
-)
+from verdict_base import Case, manufactured, start, trajectory
+from verdict_known import PI, Known, Product, bump, exponential, polynomial, sine
 
 
 def smooth(source: Random, *names: str, size: float = 1.0, fastest: float = 5.0) -> Known:
@@ -28,7 +17,9 @@ def smooth(source: Random, *names: str, size: float = 1.0, fastest: float = 5.0)
         for name in names:
             wave = source.random() < 0.7
             k = source.uniform(1.0, fastest)
-            curves[name] = sine(k, source.uniform(0, PI)) if wave else exponential(source.choice((-1, 1)) * k / fastest)
+            curves[name] = (
+                sine(k, source.uniform(0, PI)) if wave else exponential(source.choice((-1, 1)) * k / fastest)
+            )
         terms.append(Product(factor * source.choice((-1, 1)), curves))
     return Known(*terms)
 
@@ -63,7 +54,8 @@ def damped(source: Random) -> Case:
 def long_oscillation(source: Random) -> Case:
     w, end, u0 = source.uniform(3, 8), source.uniform(8, 14), source.uniform(-2, 2)
     return Case(
-        "long oscillation", f"u'' + w^2 u, w T={w * end:.3g}", lambda u, t: u.tt + w**2 * u, {"t": (0.0, end)},
+        "long oscillation", f"u'' + w^2 u, w T={w * end:.3g}", lambda u, t: u.tt + w**2 * u,
+        {"t": (0.0, end)},
         (start(value=u0), start(value=w, order=1)),
         lambda t: (u0 * torch.cos(w * t) + torch.sin(w * t),),
     )  # fmt: skip
@@ -100,7 +92,8 @@ def stiff(source: Random) -> Case:
     return Case(
         "stiff", f"u' + L (u - cos t) + sin t, L={rate:.3g}, off by {off:.2g}",
         lambda u, t: u.t + rate * (u - torch.cos(t)) + torch.sin(t), {"t": (0.0, 2.0)},
-        (start(value=1.0 + off),), lambda t: (torch.cos(t) + off * torch.exp(-rate * t),), layers={"t": (0.0,)},
+        (start(value=1.0 + off),), lambda t: (torch.cos(t) + off * torch.exp(-rate * t),),
+        layers={"t": (0.0,)},
     )  # fmt: skip
 
 
@@ -119,7 +112,8 @@ def kinked(source: Random) -> Case:
 
     return Case(
         "kinked", f"u' + a u, a {'jump' if jump else 'kink'} in the force at {c:.2g}",
-        lambda u, t: u.t + a * u - forcing(t), {"t": (0.0, 2.0)}, (start(value=1.0),), exact, layers={"t": (c,)},
+        lambda u, t: u.t + a * u - forcing(t), {"t": (0.0, 2.0)}, (start(value=1.0),), exact,
+        layers={"t": (c,)},
     )  # fmt: skip
 
 
@@ -190,7 +184,8 @@ def duffing(source: Random) -> Case:
     return trajectory(
         "Duffing", f"u'' + u + b u^3 = f cos wt, b={b:.2g} f={f:.2g}",
         lambda u, t: u.tt + u + b * u**3 - f * torch.cos(w * t),
-        lambda t, y: (y[1], f * math.cos(w * t) - y[0] - b * y[0] ** 3), (0.0, 5.0), (1.0, 0.0), {"u": (0, 1)},
+        lambda t, y: (y[1], f * math.cos(w * t) - y[0] - b * y[0] ** 3), (0.0, 5.0), (1.0, 0.0),
+        {"u": (0, 1)},
     )  # fmt: skip
 
 
@@ -234,7 +229,12 @@ def epidemic(source: Random) -> Case:
     beta, sigma, gamma = source.uniform(1, 3), source.uniform(0.5, 2), source.uniform(0.3, 1)
 
     def equation(a, b, c, d, t):
-        return a.t + beta * a * c, b.t - beta * a * c + sigma * b, c.t - sigma * b + gamma * c, d.t - gamma * c
+        return (
+            a.t + beta * a * c,
+            b.t - beta * a * c + sigma * b,
+            c.t - sigma * b + gamma * c,
+            d.t - gamma * c,
+        )
 
     def slope(t, y):
         new = beta * y[0] * y[2]
@@ -242,7 +242,13 @@ def epidemic(source: Random) -> Case:
 
     fields = {name: (place,) for place, name in enumerate("abcd")}
     return trajectory(
-        "epidemic", f"four fields, beta={beta:.2g}", equation, slope, (0.0, 6.0), (0.9, 0.06, 0.04, 0.0), fields
+        "epidemic",
+        f"four fields, beta={beta:.2g}",
+        equation,
+        slope,
+        (0.0, 6.0),
+        (0.9, 0.06, 0.04, 0.0),
+        fields,
     )
 
 
@@ -288,22 +294,29 @@ def nonlinear_made(source: Random) -> Case:
         "u''' + a u u''": (lambda u, t: u.ttt + a * u * u.tt, 3),
     }
     operator, order = operators[kind]
-    return manufactured("nonlinear, made", kind, operator, smooth(source, "t"), {"t": (0.0, 2.0)}, starts(order))
+    return manufactured(
+        "nonlinear, made", kind, operator, smooth(source, "t"), {"t": (0.0, 2.0)}, starts(order)
+    )
 
 
 def bumps(source: Random) -> Case:
     """A solution that is flat but for one bump."""
     width, c = 10 ** source.uniform(-2, -0.7), source.uniform(0.4, 1.6)
-    known = Known(Product(1.0, {"t": bump(c, width)}), Product(source.uniform(0.1, 1), {"t": polynomial(1.0, 0.5)}))
+    known = Known(
+        Product(1.0, {"t": bump(c, width)}), Product(source.uniform(0.1, 1), {"t": polynomial(1.0, 0.5)})
+    )
     return manufactured(
-        "bump in time", f"width {width:.1e}", lambda u, t: u.tt + u.t + 4 * u, known, {"t": (0.0, 2.0)}, starts(2),
+        "bump in time", f"width {width:.1e}", lambda u, t: u.tt + u.t + 4 * u, known, {"t": (0.0, 2.0)},
+        starts(2),
         layers={"t": (c,)},
     )  # fmt: skip
 
 
 FAMILIES = {
-    first_order: 4, damped: 4, long_oscillation: 3, variable_second: 4, third_order: 3, fourth_order: 3, stiff: 4,
+    first_order: 4, damped: 4, long_oscillation: 3, variable_second: 4, third_order: 3, fourth_order: 3,
+    stiff: 4,
     kinked: 3, pulse: 4, logistic: 3, riccati: 3, bernoulli: 3, pendulum: 4, van_der_pol: 3, duffing: 3,
-    lotka_volterra: 4, rigid_body: 3, kepler: 3, epidemic: 3, springs: 4, chain: 4, nonlinear_made: 4, bumps: 3,
+    lotka_volterra: 4, rigid_body: 3, kepler: 3, epidemic: 3, springs: 4, chain: 4, nonlinear_made: 4,
+    bumps: 3,
 }  # fmt: skip
 """How many of each a set holds."""

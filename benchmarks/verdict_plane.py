@@ -3,30 +3,14 @@
 from random import Random
 
 import torch
-from verdict_base import (
-    PI,
-    Case,
-    Edge,
-    Known,
-    Product,
-    Ridge,
-    bump,
-    exponential,
-    manufactured,
-    mixed_at,
-    periodic,
-    point,
-    sine,
-    slope_at,
-    step,
-    value_at,
-)
+from verdict_base import Case, Edge, manufactured, mixed_at, periodic, point, slope_at, value_at
 from verdict_initial import smooth
+from verdict_known import PI, Known, Product, Ridge, bump, exponential, sine, step
 
 SQUARE = {"x": (0.0, 1.0), "y": (0.0, 1.0)}
 CUBE = {**SQUARE, "z": (0.0, 1.0)}
 BOTH = ("x", "y")
-FEATURES = {"method": "random_features", "hidden": (300,)}
+FEATURES = {"method": "random_features", "hidden": (160,)}
 """Enough for smooth solutions in the plane."""
 
 
@@ -51,7 +35,8 @@ def rectangle(source: Random) -> dict[str, tuple[float, float]]:
 def poisson(source: Random) -> Case:
     name, edges = around(source)
     return manufactured(
-        "Poisson", name, lambda u, x, y: -u.xx - u.yy, smooth(source, *BOTH, fastest=4.0), rectangle(source), edges,
+        "Poisson", name, lambda u, x, y: -u.xx - u.yy, smooth(source, *BOTH, fastest=4.0),
+        rectangle(source), edges,
         options=FEATURES,
     )  # fmt: skip
 
@@ -59,7 +44,12 @@ def poisson(source: Random) -> Case:
 def default_poisson(source: Random) -> Case:
     name, edges = around(source)
     return manufactured(
-        "Poisson, default", name, lambda u, x, y: -u.xx - u.yy, smooth(source, *BOTH, fastest=3.0), SQUARE, edges
+        "Poisson, default",
+        name,
+        lambda u, x, y: -u.xx - u.yy,
+        smooth(source, *BOTH, fastest=3.0),
+        SQUARE,
+        edges,
     )
 
 
@@ -88,13 +78,19 @@ def screened(source: Random) -> Case:
 def band(source: Random) -> Case:
     """Periodic in x."""
     n = source.choice((1, 2))
-    name, edges = source.choice((("values", (value_at("y"),)), ("mixture", (value_at("y", "lower"), mixed_at("y", (1.0, 1.0), "upper")))))  # fmt: skip
+    name, edges = source.choice(
+        (
+            ("values", (value_at("y"),)),
+            ("mixture", (value_at("y", "lower"), mixed_at("y", (1.0, 1.0), "upper"))),
+        )
+    )
     known = Known(
         Product(1.0, {"x": sine(2 * PI * n, 0.4), "y": sine(source.uniform(1, 3), 0.3)}),
         Product(source.uniform(0.2, 1), {"y": exponential(source.uniform(-1, 1))}),
     )
     return manufactured(
-        "periodic in x", f"{n} waves, {name}", lambda u, x, y: u.xx + u.yy - u, known, SQUARE, (periodic("x"), *edges),
+        "periodic in x", f"{n} waves, {name}", lambda u, x, y: u.xx + u.yy - u, known, SQUARE,
+        (periodic("x"), *edges),
         options={**FEATURES, "harmonics": n},
     )  # fmt: skip
 
@@ -105,7 +101,8 @@ def torus(source: Random) -> Case:
         Product(1.0, {"x": sine(2 * PI, 0.4), "y": sine(2 * PI, 1.3)}), Product(source.uniform(-1, 1), {})
     )
     return manufactured(
-        "periodic in both", f"k^2={k2:.2g}", lambda u, x, y: -u.xx - u.yy + k2 * u, known, SQUARE, (periodic(BOTH),),
+        "periodic in both", f"k^2={k2:.2g}", lambda u, x, y: -u.xx - u.yy + k2 * u, known, SQUARE,
+        (periodic(BOTH),),
         options=FEATURES,
     )  # fmt: skip
 
@@ -122,12 +119,14 @@ def advected_layer(source: Random) -> Case:
     """With the layer at the outflow."""
     eps = 10 ** source.uniform(-1.7, -0.7)
     known = Known(
-        Product(1.0, {"x": lambda n, s: exponential(1 / eps)(n, s - 1.0), "y": sine(source.uniform(1, 3), 0.5)}),
+        Product(
+            1.0, {"x": lambda n, s: exponential(1 / eps)(n, s - 1.0), "y": sine(source.uniform(1, 3), 0.5)}
+        ),
         Product(1.0, {"x": sine(2.0), "y": sine(1.0, 0.2)}),
     )
     return manufactured(
         "layer at an outflow", f"eps={eps:.1e}", lambda u, x, y: -eps * (u.xx + u.yy) + u.x, known, SQUARE,
-        (value_at(BOTH),), options={**FEATURES, "hidden": (500,)}, layers={"x": (1.0,)},
+        (value_at(BOTH),), options={**FEATURES, "hidden": (300,)}, layers={"x": (1.0,)},
     )  # fmt: skip
 
 
@@ -161,14 +160,16 @@ def nonlinear_plane(source: Random) -> Case:
     name, edges = around(source)
     return manufactured(
         "nonlinear plane", f"{kind}, {name}", kinds[kind], smooth(source, *BOTH, fastest=3.0), SQUARE, edges,
-        options={**FEATURES, "hidden": (200,)},
+        options={**FEATURES, "hidden": (120,)},
     )  # fmt: skip
 
 
 def fixed_by_a_point(source: Random) -> Case:
     return manufactured(
-        "slopes and a point", "Poisson", lambda u, x, y: -u.xx - u.yy, smooth(source, *BOTH, fastest=3.0), SQUARE,
-        (slope_at("x"), slope_at("y"), point(x=source.uniform(0, 1), y=source.uniform(0, 1))), options=FEATURES,
+        "slopes and a point", "Poisson", lambda u, x, y: -u.xx - u.yy, smooth(source, *BOTH, fastest=3.0),
+        SQUARE,
+        (slope_at("x"), slope_at("y"), point(x=source.uniform(0, 1), y=source.uniform(0, 1))),
+        options=FEATURES,
     )  # fmt: skip
 
 
@@ -179,20 +180,27 @@ def steep_plane(source: Random) -> Case:
         known = Known(Ridge(1.0, step(0.1, width), {"x": 0.8, "y": -0.6}), Product(0.5, {"x": sine(2.0)}))
         kind = "step"
     else:
-        known = Known(Product(1.0, {"x": bump(0.4, width), "y": bump(0.6, width)}), Product(0.3, {"y": sine(2.0)}))
+        known = Known(
+            Product(1.0, {"x": bump(0.4, width), "y": bump(0.6, width)}), Product(0.3, {"y": sine(2.0)})
+        )
         kind = "bump"
     return manufactured(
         "steep plane", f"{kind} of width {width:.1e}", lambda u, x, y: -u.xx - u.yy + u, known, SQUARE,
-        (value_at(BOTH),), options={**FEATURES, "hidden": (500,)},
+        (value_at(BOTH),), options={**FEATURES, "hidden": (300,)},
     )  # fmt: skip
 
 
 def plate(source: Random) -> Case:
-    edges = source.choice(((value_at(BOTH), slope_at("x"), slope_at("y")), (value_at(BOTH), slope_at("x", order=2), slope_at("y", order=2))))  # fmt: skip
+    edges = source.choice(
+        (
+            (value_at(BOTH), slope_at("x"), slope_at("y")),
+            (value_at(BOTH), slope_at("x", order=2), slope_at("y", order=2)),
+        )
+    )
     return manufactured(
         "plate", "clamped" if edges[1].order == 1 else "resting",
         lambda u, x, y: u.xxxx + 2 * u.xxyy + u.yyyy, smooth(source, *BOTH, fastest=3.0), SQUARE, edges,
-        options={**FEATURES, "hidden": (250,)},
+        options={**FEATURES, "hidden": (150,)},
     )  # fmt: skip
 
 
@@ -213,7 +221,7 @@ def potential_flow(source: Random) -> Case:
     return manufactured(
         "Cauchy-Riemann", f"k={k:.2g}", lambda u, v, x, y: (u.x - v.y, u.y + v.x), (u, v), SQUARE,
         (value_at(BOTH, field="u"), point(field="v", x=0.5, y=0.5)), ("u", "v"),
-        options={**FEATURES, "hidden": (200,)},
+        options={**FEATURES, "hidden": (120,)},
     )  # fmt: skip
 
 
@@ -230,8 +238,9 @@ def stokes(source: Random) -> Case:
 
     return manufactured(
         "Stokes", f"viscosity {viscosity:.1e}", operators, (u, v, p), SQUARE,
-        (value_at(BOTH, field="u"), value_at(BOTH, field="v"), point(field="p", x=0.0, y=0.0)), ("u", "v", "p"),
-        options={**FEATURES, "hidden": (150,)},
+        (value_at(BOTH, field="u"), value_at(BOTH, field="v"), point(field="p", x=0.0, y=0.0)),
+        ("u", "v", "p"),
+        options={**FEATURES, "hidden": (100,)},
     )  # fmt: skip
 
 
@@ -248,7 +257,8 @@ def elasticity(source: Random) -> Case:
     known = tuple(smooth(source, *BOTH, size=10 ** source.uniform(-3, 0), fastest=3.0) for _ in range(2))
     return manufactured(
         "elasticity", f"E={young:.1e}", operators, known, SQUARE,
-        (value_at(BOTH, field="u"), value_at(BOTH, field="v")), ("u", "v"), options={**FEATURES, "hidden": (200,)},
+        (value_at(BOTH, field="u"), value_at(BOTH, field="v")), ("u", "v"),
+        options={**FEATURES, "hidden": (120,)},
     )  # fmt: skip
 
 
@@ -258,7 +268,8 @@ def flux(source: Random) -> Case:
     u = smooth(source, *BOTH, fastest=3.0)
     p, q = (Known(*(_times(term, name, k) for term in u.terms)) for name in BOTH)
     return manufactured(
-        "flux as fields", f"k={k:.1e}", lambda u, p, q, x, y: (p - k * u.x, q - k * u.y, p.x + q.y), (u, p, q), SQUARE,
+        "flux as fields", f"k={k:.1e}", lambda u, p, q, x, y: (p - k * u.x, q - k * u.y, p.x + q.y),
+        (u, p, q), SQUARE,
         (value_at(BOTH, field="u"),), ("u", "p", "q"), options={**FEATURES, "hidden": (150,)},
     )  # fmt: skip
 
@@ -286,12 +297,14 @@ def reactions(source: Random) -> Case:
     return manufactured(
         "reactions", f"{count} fields", operators, known, SQUARE,
         tuple(value_at(BOTH, field=field) for field in fields), fields,
-        options={**FEATURES, "hidden": (250 // count,)},
+        options={**FEATURES, "hidden": (240 // count,)},
     )  # fmt: skip
 
 
 FAMILIES = {
-    poisson: 5, default_poisson: 2, helmholtz: 3, screened: 3, band: 3, torus: 2, advected: 3, advected_layer: 2,
-    varying: 3, anisotropic: 3, nonlinear_plane: 4, fixed_by_a_point: 2, steep_plane: 3, plate: 2, poisson_3d: 3,
+    poisson: 5, default_poisson: 2, helmholtz: 3, screened: 3, band: 3, torus: 2, advected: 3,
+    advected_layer: 2,
+    varying: 3, anisotropic: 3, nonlinear_plane: 4, fixed_by_a_point: 2, steep_plane: 3, plate: 2,
+    poisson_3d: 3,
     potential_flow: 3, stokes: 3, elasticity: 3, flux: 3, reactions: 3,
 }  # fmt: skip

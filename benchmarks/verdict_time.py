@@ -5,23 +5,9 @@ from random import Random
 
 import torch
 from torch import Tensor
-from verdict_base import (
-    PI,
-    Case,
-    Known,
-    Product,
-    Ridge,
-    exponential,
-    manufactured,
-    mixed_at,
-    periodic,
-    sine,
-    slope_at,
-    start,
-    step,
-    value_at,
-)
+from verdict_base import Case, manufactured, mixed_at, periodic, slope_at, start, value_at
 from verdict_initial import smooth
+from verdict_known import PI, Known, Product, Ridge, exponential, sine, step
 from verdict_plane import FEATURES
 
 ROD = {"x": (0.0, 1.0), "t": (0.0, 1.0)}
@@ -56,7 +42,8 @@ def wave(source: Random) -> Case:
     c, n = source.uniform(0.5, 2), source.choice((1, 2))
     return Case(
         "wave", f"c={c:.2g}, {n} half waves", lambda u, x, t: u.tt - c**2 * u.xx, ROD,
-        (start(value=lambda x, t: torch.sin(n * PI * x)), start(value=0.0, order=1), value_at("x", value=0.0)),
+        (start(value=lambda x, t: torch.sin(n * PI * x)), start(value=0.0, order=1),
+            value_at("x", value=0.0)),
         lambda x, t: (torch.sin(n * PI * x) * torch.cos(n * PI * c * t),), options=FEATURES,
     )  # fmt: skip
 
@@ -65,7 +52,8 @@ def telegraph(source: Random) -> Case:
     a, b = source.uniform(0, 3), source.uniform(0, 5)
     return manufactured(
         "telegraph", f"a={a:.2g} b={b:.2g}", lambda u, x, t: u.tt - u.xx + a * u.t + b * u,
-        smooth(source, "x", "t", fastest=4.0), ROD, (start(), start(order=1), value_at("x")), options=FEATURES,
+        smooth(source, "x", "t", fastest=4.0), ROD, (start(), start(order=1), value_at("x")),
+        options=FEATURES,
     )  # fmt: skip
 
 
@@ -74,7 +62,8 @@ def advection(source: Random) -> Case:
     if around:
         known = Known(Ridge(1.0, sine(2 * PI, source.uniform(0, PI)), {"x": 1.0, "t": -c}), Product(0.5, {}))
         return manufactured(
-            "advection", f"periodic, c={c:.2g}", lambda u, x, t: u.t + c * u.x, known, ROD, (start(), periodic("x")),
+            "advection", f"periodic, c={c:.2g}", lambda u, x, t: u.t + c * u.x, known, ROD,
+            (start(), periodic("x")),
             options=FEATURES,
         )  # fmt: skip
     return manufactured(
@@ -124,7 +113,8 @@ def fisher(source: Random) -> Case:
         return lambda x, t: exact(torch.full_like(t, place), t)[0]
 
     return Case(
-        "Fisher", f"r={r:.2g}", lambda u, x, t: u.t - u.xx - r * u * (1 - u), {"x": (0.0, 1.0), "t": (0.0, 0.4)},
+        "Fisher", f"r={r:.2g}", lambda u, x, t: u.t - u.xx - r * u * (1 - u),
+        {"x": (0.0, 1.0), "t": (0.0, 0.4)},
         (start(value=lambda x, t: exact(x, torch.zeros_like(x))[0]), value_at("x", "lower", value=edge(0.0)),
          value_at("x", "upper", value=edge(1.0))), exact, options=FEATURES,
     )  # fmt: skip
@@ -149,7 +139,9 @@ def soliton(source: Random) -> Case:
     def edge(place: float, order: int = 0):
         def value(x: Tensor, t: Tensor) -> Tensor:
             u = exact(torch.full_like(t, place), t)[0]
-            return u if not order else -math.sqrt(c) * u * torch.tanh(math.sqrt(c) / 2 * (place - c * t + 0.5))
+            return (
+                u if not order else -math.sqrt(c) * u * torch.tanh(math.sqrt(c) / 2 * (place - c * t + 0.5))
+            )
 
         return value
 
@@ -177,7 +169,7 @@ def schroedinger(source: Random) -> Case:
     return manufactured(
         "Schroedinger", f"cubic {cubic:g}", operators, known, ROD,
         (start("u"), start("v"), value_at("x", field="u"), value_at("x", field="v")), ("u", "v"),
-        options={**FEATURES, "hidden": (200,)},
+        options={**FEATURES, "hidden": (120,)},
     )  # fmt: skip
 
 
@@ -211,7 +203,7 @@ def acoustics(source: Random) -> Case:
         "acoustics", f"c={c:.2g}, pressure {size:.1e}",
         lambda p, v, x, t: (p.t / size - c * v.x, v.t - c * p.x / size), (p, v), ROD,
         (start("p"), start("v"), value_at("x", field="p")), ("p", "v"),
-        options={**FEATURES, "hidden": (200,)},
+        options={**FEATURES, "hidden": (120,)},
     )  # fmt: skip
 
 
@@ -233,12 +225,14 @@ def carried_in_the_plane(source: Random) -> Case:
         Product(0.4, {"x": exponential(-0.5), "t": sine(2.0)}),
     )
     return manufactured(
-        "advection in the plane", f"{a:.2g} {b:.2g}", lambda u, x, y, t: u.t + a * u.x + b * u.y, known, space,
+        "advection in the plane", f"{a:.2g} {b:.2g}", lambda u, x, y, t: u.t + a * u.x + b * u.y, known,
+        space,
         (start(), value_at(("x", "y"), "lower")), options=FEATURES,
     )  # fmt: skip
 
 
 FAMILIES = {
-    heat: 4, heated: 4, wave: 3, telegraph: 3, advection: 4, burgers: 4, cole_hopf: 2, fisher: 3, allen_cahn: 2,
+    heat: 4, heated: 4, wave: 3, telegraph: 3, advection: 4, burgers: 4, cole_hopf: 2, fisher: 3,
+    allen_cahn: 2,
     soliton: 2, schroedinger: 3, spreading: 4, acoustics: 3, heat_in_the_plane: 2, carried_in_the_plane: 2,
 }  # fmt: skip
