@@ -22,8 +22,8 @@ from funcsci.pinn import storage
 from funcsci.pinn.coordinates import Given, answer, given_points
 from funcsci.pinn.field import Field, Operator, Recorder
 from funcsci.pinn.figures import Drawn, figure_of
-from funcsci.pinn.outcome import History
 from funcsci.pinn.functions import NamedFunction
+from funcsci.pinn.outcome import History
 from funcsci.pinn.parts import Part
 from funcsci.pinn.problem import Problem, Reference
 from funcsci.pinn.requirements import Differentiated

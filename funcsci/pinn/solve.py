@@ -1,7 +1,7 @@
 """`solve`: from a problem to its solution."""
 
-import math
 import inspect
+import math
 import time
 import warnings
 from collections.abc import Sequence

@@ -9,8 +9,8 @@ import torch
 
 from funcsci import tree
 from funcsci.optim import Status
-from funcsci.pinn.interface import State
 from funcsci.pinn.identity import differences, identity, ranges
+from funcsci.pinn.interface import State
 from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.outcome import History, Tried
 from funcsci.pinn.parts import Part, Stage, assemble
