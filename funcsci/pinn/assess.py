@@ -1,13 +1,12 @@
 r"""How far off a solution is, and what else would fit: the problem linearized at the solution.
 
-With features $\varphi$ drawn by another key, on points of their own, the correction $e = D \varphi w$ minimizes
-$\lVert F(u) + F'(u)\, e \rVert$. Where it explains the residual, its size is the error. Functions $v$ for which
-$\lVert F'(u)\, v \rVert$ is next to nothing beside $\lVert v \rVert$ can be added to the solution.
+With features $\varphi$ drawn by another key, at points of their own, the correction $e = D \varphi w$ minimizes
+$\lVert F(u) + F'(u)\, e \rVert$. Where it explains the residual, its size is the error. A function $v$ for
+which $\lVert F'(u)\, v \rVert$ is next to nothing beside $\lVert v \rVert$ can be added to the solution.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -17,9 +16,9 @@ from torch.func import jacrev, vmap
 
 from funcsci import random
 from funcsci.optim.linear_least_squares import RidgeFactor
-from funcsci.pinn.last_layer import Columns, Gauge, Sampled
-from funcsci.pinn.requirements import Requirement
-from funcsci.pinn.task import Task, Training
+from funcsci.pinn.last_layer import Columns, Gauge, with_weights
+from funcsci.pinn.task import Task
+from funcsci.pinn.trial import Trial
 from funcsci.pinn.verdict import NullFunction
 from funcsci.tree import Params
 
@@ -31,38 +30,24 @@ MOST_NULLS, ITERATIONS = 8, 12
 CONSTANT = 1e-5
 """How far a constant may be from the span of the null functions that hold it."""
 
-Jets = Callable[[Params, Tensor], list[Tensor]]
-"""The derivatives of features at points, as `last_layer.jets` makes them."""
-
-
-class Candidate(NamedTuple):
-    """A solution to be assessed.
-
-    Attributes:
-        task: what is asked of it.
-        params: its parameters.
-        programs: the derivatives of its last layer's features, for each requirement.
-    """
-
-    task: Task
-    params: Params
-    programs: Sequence[Jets]
-
 
 class Features(NamedTuple):
     """Functions in which a correction is sought.
 
     Attributes:
-        task: of a network whose last layer they feed.
+        trial: the function whose last layer they feed.
         params: its parameters, drawn by another key than the solution's.
-        programs: their derivatives, for each requirement.
-        training: each requirement with points of their own.
+        blocks: each requirement at points on which no method trains, as far as it is linear in them.
     """
 
-    task: Task
+    trial: Trial
     params: Params
-    programs: Sequence[Jets]
-    training: Training
+    blocks: Sequence[Columns]
+
+    @property
+    def width(self) -> int:
+        """How many there are for each field."""
+        return int(self.params["layers"][-1]["weight"].shape[1])
 
 
 class Assessment(NamedTuple):
@@ -85,75 +70,58 @@ class Assessment(NamedTuple):
     correction: Params
 
 
-def assess(candidate: Candidate, features: Features, gauge: Gauge | None = None) -> Assessment:
+def assess(
+    task: Task,
+    own: Sequence[Columns],
+    weights: Float[Tensor, "fields width"],
+    features: Features,
+    gauge: Gauge | None = None,
+) -> Assessment:
     """Linearize at a solution, solve for the correction, and look for null functions.
 
     Args:
-        candidate: the solution.
-        features: in which to look.
+        task: what is asked of the solution.
+        own: each requirement at points, as far as it is linear in the solution's last layer.
+        weights: that last layer.
+        features: in which the correction is sought, at the same points.
         gauge: what chose the solution among many; it leaves a correction nothing of the null functions.
     """
-    task, fields = candidate.task, candidate.task.problem.fields
     blocks, noise = [], 0.0
-    for own, other, (one, points) in zip(
-        candidate.programs, features.programs, features.training, strict=True
-    ):
-        values, rounding = _at_solution(candidate, own, one, points.x)
-        found = zip(one.requests, values.unbind(1), other(features.params, points.x), strict=True)
-        jets = {request: torch.cat([value[:, None], jet[:, 1:]], 1) for request, value, jet in found}
-        block = Columns(one, points, fields, jets)
-        blocks.append(block)
-        noise += _noise(block, values, rounding)
-    width = features.params["layers"][-1]["weight"].shape[1] + 1
-    nothing = torch.zeros(len(fields), width, **task.settings.where)
+    for block, other in zip(own, features.blocks, strict=True):
+        values = block.values(weights)
+        jets = {
+            request: torch.cat([value[:, None], other.jets[request][:, 1:]], 1)
+            for request, value in zip(block.requirement.requests, values.unbind(1), strict=True)
+        }
+        blocks.append(block._replace(jets=jets))
+        noise += _noise(block, values, block.rounding(weights))
+    nothing = weights.new_zeros(len(weights), features.width + 1)
     residual = torch.cat([block.residuals(nothing) for block in blocks])
     matrix = torch.cat([block.slopes(nothing) for block in blocks])
     if not bool(torch.isfinite(matrix).all() & torch.isfinite(residual).all()):
-        return Assessment((math.inf,) * len(fields), 1.0, 1.0, False, (), features.params)
-    sampled = Sampled.of(features.task, features.params)
+        return Assessment((math.inf,) * len(weights), 1.0, 1.0, False, (), features.params)
     target = -residual
     if gauge is not None:
-        rows = gauge.rows(sampled)
+        rows, _ = gauge.rows(blocks[0])
         matrix, target = torch.cat([matrix, rows]), torch.cat([target, target.new_zeros(len(rows))])
     factor = RidgeFactor.of(matrix)
-    weights = factor.solve(target).reshape(nothing.shape)
-    left = torch.cat([block.residuals(weights) for block in blocks])
-    basis = sampled.basis
-    solution = Sampled.of(task, candidate.params).values
-    errors = []
-    for place in range(len(fields)):
-        size = float(torch.linalg.vector_norm(solution[:, place]))
-        change = float(torch.linalg.vector_norm(basis[:, place] @ weights[place]))
-        errors.append(change / size if size > 0 else change)
-    before, after = (float(torch.linalg.vector_norm(one)) for one in (residual, left))
+    correction = factor.solve(target).reshape(nothing.shape)
+    after = torch.cat([block.residuals(correction) for block in blocks])
+    root = task.share(blocks[0].points.x).sqrt()
+    functions = task.in_units(blocks[0].of_fields().mT).mT * root[:, None, None]
+    solution, basis = functions[:, :, 0], functions[:, :, 1:]  # (n, fields), (n, fields, width)
+    sizes = torch.linalg.vector_norm(solution, dim=0)
+    changes = torch.linalg.vector_norm(torch.einsum("nfw,fw->nf", basis, correction), dim=0)
+    errors = torch.where(sizes > 0, changes / sizes, changes)
+    whole, rest = (float(torch.linalg.vector_norm(one)) for one in (residual, after))
     return Assessment(
-        tuple(errors),
-        after / before if before > 0 else 0.0,
-        _follows(blocks[0].residuals(weights), features),
-        min(before, after) <= NOISE * math.sqrt(noise),
-        _nulls(features, factor, basis),
-        _with_last(features.params, weights),
+        tuple(errors.tolist()),
+        rest / whole if whole > 0 else 0.0,
+        _follows(blocks[0], features, after),
+        min(whole, rest) <= NOISE * math.sqrt(noise),
+        _nulls(task, features, factor, basis, root),
+        with_weights(features.params, correction),
     )
-
-
-def _with_last(params: Params, weights: Float[Tensor, "fields width"]) -> Params:
-    """Parameters with another last layer."""
-    last = {"weight": weights[:, :-1].contiguous(), "bias": weights[:, -1].contiguous()}
-    return {**params, "layers": [*params["layers"][:-1], last]}
-
-
-def _at_solution(
-    candidate: Candidate, program: Jets, requirement: Requirement, x: Tensor
-) -> tuple[Float[Tensor, "n requests"], Float[Tensor, "n requests"]]:
-    """What a requirement needs of a solution at points, and the round-off in it."""
-    last, fields = candidate.params["layers"][-1], candidate.task.problem.fields
-    weights = torch.cat([last["weight"], last["bias"][:, None]], 1)
-    values, rounding = [], []
-    for request, jet in zip(requirement.requests, program(candidate.params, x), strict=True):
-        terms = torch.cat([jet[:, :1], jet[:, 1:] * weights[fields.index(request.field)]], 1)
-        values.append(terms.sum(1))
-        rounding.append(torch.linalg.vector_norm(terms, dim=1) * torch.finfo(terms.dtype).eps)
-    return torch.stack(values, 1), torch.stack(rounding, 1)
 
 
 def _noise(block: Columns, values: Tensor, rounding: Tensor) -> float:
@@ -162,25 +130,30 @@ def _noise(block: Columns, values: Tensor, rounding: Tensor) -> float:
     return float((slopes.abs() @ rounding[:, :, None]).square().sum())
 
 
-def _follows(left: Float[Tensor, "rows"], features: Features) -> float:
-    """How much of the equations' residuals, relative to all of it, no sum of the features' values follows."""
-    x = features.training[0][1].x
-    values = vmap(partial(features.task.network_features, features.params))(x)  # (n, width)
-    residuals = left.reshape(len(x), -1)
-    outside = RidgeFactor.of(values).outside(residuals)
-    size = float(torch.linalg.vector_norm(residuals))
+def _follows(block: Columns, features: Features, after: Float[Tensor, "rows"]) -> float:
+    """The share of what is left of the equations that no sum of the features' own values follows."""
+    count, x = block.requirement.count, block.points.x
+    left, trial = after[: len(x) * count].reshape(len(x), count), features.trial
+    with torch.no_grad():
+        values = vmap(lambda x: trial.network.features(features.params, trial.domain.scaled(x)))(x)
+    size = float(torch.linalg.vector_norm(left))
+    outside = RidgeFactor.of(values).outside(left)
     return float(torch.linalg.vector_norm(outside)) / size if size > 0 else 0.0
 
 
 def _nulls(
-    features: Features, factor: RidgeFactor, basis: Float[Tensor, "n fields width"]
+    task: Task,
+    features: Features,
+    factor: RidgeFactor,
+    basis: Float[Tensor, "n fields width"],
+    root: Float[Tensor, "n"],
 ) -> tuple[NullFunction, ...]:
-    r"""The functions $v$ with the least $\lVert F'(u)\, v \rVert / \lVert v \rVert$, where that is next to nothing.
+    r"""The functions $v$ of which $\lVert F'(u)\, v \rVert$ is next to nothing beside $\lVert v \rVert$.
 
-    With $A = Q R$ and the values $V w$ of functions, these are the largest singular values of $V R^{-1}$, found by
-    subspace iteration.
+    With the linearized problem $A = Q R$ and the values $V w$ of functions, they belong to the largest singular
+    values of $V R^{-1}$, which subspace iteration finds.
     """
-    settings, count = features.task.settings, basis.shape[1]
+    settings, count = task.settings, basis.shape[1]
 
     def weights(y: Tensor) -> Tensor:
         return torch.linalg.solve_triangular(factor.upper, y, upper=True) / factor.norms[:, None]
@@ -193,7 +166,8 @@ def _nulls(
         return torch.linalg.solve_triangular(factor.upper.mT, found, upper=False)
 
     key = random.fold_in(settings.key, 0x9011)
-    start = random.normal(key, (len(factor.norms), MOST_NULLS), dtype=settings.dtype).to(settings.device)
+    many = min(MOST_NULLS, len(factor.norms))
+    start = random.normal(key, (len(factor.norms), many), dtype=settings.dtype).to(settings.device)
     y = torch.linalg.qr(start).Q
     for _ in range(ITERATIONS):
         y = torch.linalg.qr(transposed(values(y))).Q
@@ -203,24 +177,24 @@ def _nulls(
     many = int((singular <= NULL[settings.dtype]).sum())
     if not many:
         return ()
-    chosen = weights(y @ right[:many].mT)  # (columns, many)
-    names = _described(left[:, :many].reshape(count, -1, many), features.task.problem.fields)
-    found = []
-    for place in range(many):
-        vector = (chosen[:, place] * singular[place]).reshape(count, -1)  # of size one
-        params = _with_last(features.params, vector)
-        trial = features.task.trial.homogeneous()
-        found.append(NullFunction(trial, params, float(singular[place]), names[place]))
-    return tuple(found)
+    chosen = weights(y @ right[:many].mT) * singular[:many]  # of size one
+    names = _described(left[:, :many].reshape(count, -1, many), root, task.problem.fields)
+    vectors = chosen.reshape(count, -1, many).unbind(2)
+    return tuple(
+        NullFunction(features.trial.homogeneous(), with_weights(features.params, vector), size, name)
+        for vector, size, name in zip(vectors, singular.tolist(), names, strict=False)
+    )
 
 
-def _described(values: Float[Tensor, "fields n nulls"], fields: Sequence[str]) -> list[str]:
-    """What null functions look like, of which the values are orthonormal."""
-    count, points, many = values.shape
+def _described(
+    values: Float[Tensor, "fields n nulls"], root: Float[Tensor, "n"], fields: Sequence[str]
+) -> list[str]:
+    """What null functions look like, of which the values are orthonormal; `root` are those of the function one."""
+    _, _, many = values.shape
     flat, constants = values.reshape(-1, many), []
     for place, name in enumerate(fields):
-        one = torch.zeros(count, points).to(values)
-        one[place] = 1 / math.sqrt(points)
+        one = torch.zeros_like(values[:, :, 0])
+        one[place] = root
         inside = flat @ (flat.mT @ one.reshape(-1))
         if float(torch.linalg.vector_norm(inside - one.reshape(-1))) <= CONSTANT:
             constants.append(f"a constant in {name}")

@@ -1,15 +1,20 @@
-"""A verdict on a candidate for the solution."""
+"""A verdict on a candidate for the solution: what is left of each equation, and how far off each field is."""
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.func import vmap
 
 from funcsci.pinn.affine import affine
-from funcsci.pinn.assess import Assessment, Candidate, Features, assess
-from funcsci.pinn.last_layer import Gauge
-from funcsci.pinn.task import Left, Task
+from funcsci.pinn.assess import Assessment, Features, assess
+from funcsci.pinn.last_layer import Columns, Gauge
+from funcsci.pinn.requirements import Requirement, with_terms
+from funcsci.pinn.task import Task
 from funcsci.pinn.verdict import NO_SOLUTION, NOT_UNIQUE, Residual, Verdict
-from funcsci.tree import Params
 
 ROUND_OFF = 1e3
 """A residual of so many units of round-off in its own terms had nothing to fall from."""
@@ -19,54 +24,104 @@ SMOOTH = 0.3
 """What is left is smooth if features, which cannot correct it, follow it to this share."""
 
 
-def measured(task: Task, params: Params) -> Verdict:
-    """What is left of each equation and condition, without an estimate of the error."""
-    judge = task.judge()
-    now, before = judge(params), judge(built_in_part(params))
-    least = ROUND_OFF * torch.finfo(task.settings.dtype).eps
+class Left(NamedTuple):
+    """What is left of an equation or a condition, in units of its scale.
+
+    Attributes:
+        rms: the root mean square of its residual.
+        size: that of its own terms, or its size for a smooth solution of the size that its fields have,
+            whichever is larger.
+    """
+
+    rms: float
+    size: float
+
+    @property
+    def relative(self) -> float:
+        """The residual over the size; infinite where it is not finite."""
+        if not math.isfinite(self.rms):
+            return math.inf
+        return self.rms / self.size if self.rms else 0.0
+
+
+def left(task: Task, blocks: Sequence[Columns], weights: Float[Tensor, "fields width"]) -> list[Left]:
+    """What is left of all equations and conditions, in the order of `task.names`.
+
+    Args:
+        task: what is asked.
+        blocks: each requirement at points on which no method trains.
+        weights: the last layer.
+    """
+    fields = blocks[0].of_fields()
+    values = task.in_units(fields[:, :, 0] + torch.einsum("nfw,fw->nf", fields[:, :, 1:], weights))
+    share = task.share(blocks[0].points.x)
+    sizes = (share[:, None] * values.square()).sum(0).sqrt().tolist()
+    found = []
+    for place, block in enumerate(blocks):
+        one = block.requirement
+
+        def at_point(values: Tensor, x: Tensor, target: Tensor, one: Requirement = one) -> Tensor:
+            named = dict(zip(one.requests, values.unbind(), strict=True))
+            return torch.stack(with_terms(one, named, x, target))
+
+        x, target, _ = block.points
+        squares = vmap(at_point)(block.values(weights), x, target).square()  # (n, 2, count)
+        parts = share if place == 0 else share.new_full((len(x),), 1 / len(x))
+        pair = (parts[:, None, None] * squares).sum(0).sqrt()
+        for rms, terms, coupling in zip(*pair.tolist(), one.coupling, strict=True):
+            smooth = max(factor * size for factor, size in zip(coupling, sizes, strict=True))
+            found.append(Left(rms, max(terms, smooth)))
+    return found
+
+
+def measured(task: Task, blocks: Sequence[Columns], weights: Float[Tensor, "fields width"]) -> Verdict:
+    """What is left of each equation and condition, without an estimate of the error; arguments as for `left`."""
+    now, before = left(task, blocks, weights), left(task, blocks, torch.zeros_like(weights))
+    least = ROUND_OFF * torch.finfo(weights.dtype).eps
     residuals = {
-        name: Residual(left.relative, _fall(left, start, least))
-        for name, left, start in zip(task.names, now, before, strict=True)
+        name: Residual(one.relative, _fall(one, start, least))
+        for name, one, start in zip(task.names, now, before, strict=True)
     }
     finite = all(math.isfinite(one.relative) for one in residuals.values())
     return Verdict(residuals, {}, finite, "" if finite else "a residual is not finite")
 
 
-def judged(candidate: Candidate, features: Features, gauge: Gauge | None = None) -> Verdict:
+def judged(
+    task: Task,
+    blocks: Sequence[Columns],
+    weights: Float[Tensor, "fields width"],
+    features: Features,
+    gauge: Gauge | None = None,
+) -> Verdict:
     """What is left of each equation and condition, and an estimate of the error.
 
     Args:
-        candidate: the solution.
-        features: in which its correction is sought.
+        task: what is asked.
+        blocks: each requirement at points on which no method trains.
+        weights: the last layer.
+        features: in which the correction is sought, at the same points.
         gauge: what chose the solution among many.
     """
-    verdict = measured(candidate.task, candidate.params)
+    verdict = measured(task, blocks, weights)
     if not verdict.trusted:
         return verdict
-    found = assess(candidate, features, gauge)
+    found = assess(task, blocks, weights, features, gauge)
     trusted = found.noisy or found.explained <= EXPLAINED
-    width = features.task.shape.hidden[-1]
-    doubt = f"a correction by {width} other features leaves {found.explained:.0%} of the residual"
+    doubt = f"a correction by {features.width} other features leaves {found.explained:.0%} of the residual"
     return verdict._replace(
-        errors=dict(zip(candidate.task.problem.fields, found.errors, strict=True)),
+        errors=dict(zip(task.problem.fields, found.errors, strict=True)),
         trusted=trusted,
         doubt="" if trusted else doubt,
-        ill_posed=_ill_posed(candidate.task, verdict, found, gauge),
+        ill_posed=_ill_posed(task, verdict, found, gauge),
         nulls=(() if gauge is None else gauge.nulls) + found.nulls,
     )
 
 
-def built_in_part(params: Params) -> Params:
-    """The parameters for which the network is zero."""
-    *hidden, last = params["layers"]
-    return {**params, "layers": [*hidden, {name: torch.zeros_like(one) for name, one in last.items()}]}
-
-
-def _fall(left: Left, start: Left, least: float) -> float:
+def _fall(now: Left, start: Left, least: float) -> float:
     """A residual over what it was; nan where that was the round-off of its own terms."""
-    if start.rms <= least * max(start.size, left.size):
+    if start.rms <= least * max(start.size, now.size):
         return math.nan
-    return left.rms / start.rms
+    return now.rms / start.rms
 
 
 def _ill_posed(task: Task, verdict: Verdict, found: Assessment, gauge: Gauge | None) -> str:

@@ -17,7 +17,7 @@ from torch.func import jacrev, vmap
 
 from funcsci.optim import Status, linear_least_squares
 from funcsci.pinn.domain import constant
-from funcsci.pinn.field import Request
+from funcsci.pinn.field import VALUE, Request
 from funcsci.pinn.requirements import Differentiated, Points, Requirement
 from funcsci.pinn.task import Task
 from funcsci.pinn.trial import Trial
@@ -47,11 +47,11 @@ class Columns(NamedTuple):
 
     def residuals(self, weights: Float[Tensor, "fields width"]) -> Float[Tensor, "rows"]:
         """What is left of the requirement at all points."""
-        return vmap(self.at_point)(self._values(weights), *self.points).reshape(-1)
+        return vmap(self.at_point)(self.values(weights), *self.points).reshape(-1)
 
     def slopes(self, weights: Float[Tensor, "fields width"]) -> Float[Tensor, "rows weights"]:
         """The derivatives of the residuals by the weights."""
-        by_values = vmap(jacrev(self.at_point))(self._values(weights), *self.points)  # (n, count, requests)
+        by_values = vmap(jacrev(self.at_point))(self.values(weights), *self.points)  # (n, count, requests)
         count, width = by_values.shape[1], weights.shape[1]
         parts = []
         for field in self.fields:
@@ -64,13 +64,27 @@ class Columns(NamedTuple):
             parts.append(sum(terms[1:], terms[0]) if terms else nothing)
         return torch.stack(parts, 2).reshape(-1, weights.numel())
 
-    def _values(self, weights: Tensor) -> Tensor:
-        """All requests at all points, shape `(n, requests)`."""
+    def values(self, weights: Float[Tensor, "fields width"]) -> Float[Tensor, "n requests"]:
+        """All requests at all points."""
         found = [
             self.jets[request][:, 0] + self.jets[request][:, 1:] @ weights[self.fields.index(request.field)]
             for request in self.requirement.requests
         ]
         return torch.stack(found, 1)
+
+    def rounding(self, weights: Float[Tensor, "fields width"]) -> Float[Tensor, "n requests"]:
+        """The round-off in `values`, whose terms may cancel."""
+        eps = torch.finfo(weights.dtype).eps
+        found = []
+        for request in self.requirement.requests:
+            jet = self.jets[request]
+            terms = torch.cat([jet[:, :1], jet[:, 1:] * weights[self.fields.index(request.field)]], 1)
+            found.append(eps * torch.linalg.vector_norm(terms, dim=1))
+        return torch.stack(found, 1)
+
+    def of_fields(self) -> Float[Tensor, "n fields columns"]:
+        """The fields themselves: the known part, then the part of each weight."""
+        return torch.stack([self.jets[Request(field, VALUE)] for field in self.fields], 1)
 
     def at_point(self, values: Tensor, x: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """The weighted numbers of the requirement at one point, for values of its requests."""
@@ -78,56 +92,28 @@ class Columns(NamedTuple):
         return torch.sqrt(weight) * self.requirement.evaluate(named, x, target)
 
 
-class Sampled(NamedTuple):
-    """A trial function at points that are spread evenly, in units of the fields' scales.
-
-    Everything is divided by the root of the number of points, so that norms are root mean squares.
-
-    Attributes:
-        basis: what each field is linear in, shape `(n, fields, width)`.
-        known: what does not depend on the last layer, shape `(n, fields)`.
-        values: the fields, shape `(n, fields)`.
-    """
-
-    basis: Tensor
-    known: Tensor
-    values: Tensor
-
-    @classmethod
-    def of(cls, task: Task, params: Params) -> "Sampled":
-        """Evaluate a task's trial function."""
-        x, trial = task.even_points(), task.trial
-        scale = math.sqrt(len(x)) * constant(task.scales.fields, x)
-        with torch.no_grad():
-            basis = vmap(partial(trial.basis, params))(x) / scale[:, None]
-            known, values = (vmap(one)(x) / scale for one in (trial.known, partial(trial.apply, params)))
-        return cls(basis, known, values)
-
-
 class Gauge(NamedTuple):
     """What chooses one of many solutions: that which has no part of any null function.
 
     Attributes:
         nulls: the null functions.
-        values: theirs, as in `Sampled`, shape `(nulls, n, fields)`.
+        task: whose equations they solve.
     """
 
     nulls: tuple[NullFunction, ...]
-    values: Tensor
+    task: Task
 
-    @classmethod
-    def of(cls, task: Task, nulls: Sequence[NullFunction]) -> "Gauge":
-        """The gauge of some null functions of a task's equations."""
-        found = [Sampled.of(task._replace(trial=one.trial), one.params).values for one in nulls]
-        return cls(tuple(nulls), torch.stack(found))
-
-    def rows(self, sampled: Sampled) -> Float[Tensor, "nulls weights"]:
-        """The part of each null function in each feature."""
-        return torch.einsum("knf,nfw->kfw", self.values, sampled.basis).reshape(len(self.values), -1)
-
-    def target(self, sampled: Sampled) -> Float[Tensor, "nulls"]:
-        """What the features must make of each null function, so that nothing is left of it."""
-        return -torch.einsum("knf,nf->k", self.values, sampled.known)
+    def rows(self, block: Columns) -> tuple[Float[Tensor, "nulls weights"], Float[Tensor, "nulls"]]:
+        """The part of each null function in each weight's function, and in the negative known part."""
+        x = block.points.x
+        root = self.task.share(x).sqrt()
+        with torch.no_grad():
+            values = torch.stack([vmap(partial(one.trial.apply, one.params))(x) for one in self.nulls])
+        weighted = self.task.in_units(values) * root[:, None]  # (nulls, n, fields)
+        functions = block.of_fields() * root[:, None, None]
+        units = constant(self.task.scales.fields, x)[:, None]
+        found = torch.einsum("knf,nfc->kfc", weighted, functions / units)
+        return found[:, :, 1:].reshape(len(self.nulls), -1), -found[:, :, 0].sum(1)
 
 
 class LastLayer(NamedTuple):
@@ -171,25 +157,48 @@ def jets(
     return of_points
 
 
-def solve_last_layer(
+def evaluate(
     programs: Sequence[Callable[[Params, Tensor], list[Tensor]]],
     params: Params,
-    training: Sequence[tuple[Requirement, Points]],
+    points: Sequence[tuple[Requirement, Points]],
     fields: tuple[str, ...],
-    *,
-    steps: int | None = None,
-    gauge: tuple[Tensor, Tensor] | None = None,
+) -> list[Columns]:
+    """All requirements at their points, as far as they are linear in the last layer.
+
+    Args:
+        programs: from `jets`, one for each requirement.
+        params: of the network; its last layer does not matter.
+        points: each requirement with its points.
+        fields: the names of the fields.
+    """
+    return [
+        Columns(one, here, fields, dict(zip(one.requests, program(params, here.x), strict=True)))
+        for program, (one, here) in zip(programs, points, strict=True)
+    ]
+
+
+def weights_of(params: Params) -> Float[Tensor, "fields width"]:
+    """The last layer as one matrix."""
+    last = params["layers"][-1]
+    return torch.cat([last["weight"], last["bias"][:, None]], 1)
+
+
+def with_weights(params: Params, weights: Float[Tensor, "fields width"]) -> Params:
+    """Parameters with another last layer."""
+    last = {"weight": weights[:, :-1].contiguous(), "bias": weights[:, -1].contiguous()}
+    return {**params, "layers": [*params["layers"][:-1], last]}
+
+
+def solve_last_layer(
+    blocks: Sequence[Columns], params: Params, *, steps: int | None = None, gauge: Gauge | None = None
 ) -> LastLayer:
     r"""The parameters whose last layer minimizes $\sum_i w_i r(x_i)^2$, the hidden layers kept.
 
     Args:
-        programs: from `jets`, one for each requirement.
-        params: a tree with the key "layers", whose last entry is the last layer; its values do not matter
-            for a linear equation.
-        training: each requirement with its points.
-        fields: the names of the fields.
+        blocks: each requirement at its points.
+        params: a tree with the key "layers", whose last entry is the last layer; its values do not matter.
         steps: the most steps of Gauss-Newton; None is 30.
-        gauge: further rows and what they must give, which choose one of many solutions.
+        gauge: what chooses one of many solutions.
 
     Returns:
         The parameters, and how the search went.
@@ -198,26 +207,21 @@ def solve_last_layer(
     """
     begun = time.perf_counter()
     steps = STEPS if steps is None else steps
-    chosen = [] if gauge is None else [gauge[0]]
-    blocks = [
-        Columns(one, points, fields, dict(zip(one.requests, program(params, points.x), strict=True)))
-        for program, (one, points) in zip(programs, training, strict=True)
-    ]
-    *hidden, last = params["layers"]
-    weights = torch.cat([last["weight"], last["bias"][:, None]], 1)
-    weights = torch.zeros_like(weights)
+    chosen = None if gauge is None else gauge.rows(blocks[0])
+    weights = torch.zeros_like(weights_of(params))
 
     def residuals(weights: Tensor) -> Tensor:
         found = [block.residuals(weights) for block in blocks]
-        if gauge is not None:
-            found.append(gauge[0] @ weights.reshape(-1) - gauge[1])
+        if chosen is not None:
+            found.append(chosen[0] @ weights.reshape(-1) - chosen[1])
         return torch.cat(found)
 
     r = residuals(weights)
     losses, seconds = [_half(r)], [time.perf_counter() - begun]
     status = Status(False, f"Gauss-Newton took all {steps} steps")
     for step in range(1, steps + 1):
-        matrix = torch.cat([*(block.slopes(weights) for block in blocks), *chosen])
+        matrix = torch.cat([block.slopes(weights) for block in blocks])
+        matrix = matrix if chosen is None else torch.cat([matrix, chosen[0]])
         if not bool(torch.isfinite(matrix).all() & torch.isfinite(r).all()):
             status = Status(False, "a residual or its derivative is not finite")
             break
@@ -240,8 +244,7 @@ def solve_last_layer(
         if halving == 0 and bool(wrong <= least):
             status = Status(True, f"Gauss-Newton arrived in {step} step{'s' * (step > 1)}")
             break
-    solved = {"weight": weights[:, :-1].contiguous(), "bias": weights[:, -1].contiguous()}
-    return LastLayer({**params, "layers": [*hidden, solved]}, status, losses, seconds)
+    return LastLayer(with_weights(params, weights), status, losses, seconds)
 
 
 def _half(r: Tensor) -> float:

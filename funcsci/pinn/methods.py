@@ -8,13 +8,12 @@ import torch
 
 from funcsci.compile import jit
 from funcsci.optim import Status
-from funcsci.pinn.assess import Candidate
 from funcsci.pinn.first_order import FIRST_ORDER
 from funcsci.pinn.judging import judged, measured
-from funcsci.pinn.last_layer import jets
+from funcsci.pinn.last_layer import evaluate, jets, weights_of
 from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.outcome import Outcome, Tried
-from funcsci.pinn.random_features import MakeTask, features_at, random_features
+from funcsci.pinn.random_features import MakeTask, correcting, random_features, steepness
 from funcsci.pinn.second_order import SECOND_ORDER, STOPPED, Found
 from funcsci.pinn.settings import Settings
 from funcsci.pinn.task import Task
@@ -68,7 +67,7 @@ def run(make: MakeTask, settings: Settings, start: Outcome | None = None) -> Out
         latest = found
         if best is None or found.rank <= best.rank:
             best = found
-        if best.status.converged or found.stopped:
+        if best.status.converged or best.verdict.ill_posed or found.stopped:
             break
     assert best is not None and latest is not None
     return best._replace(
@@ -89,12 +88,12 @@ def _on_all_parameters(
         params = task.trial.init(settings.key, **settings.where)
     task = task.balanced(params)
     before = time.perf_counter() - begun
-    if math.isfinite(task.error(params)):
+    if judged_at(make, task, params, estimate=False).trusted:
         found = ON_ALL_PARAMETERS[name](task, params, steps)
     else:
         nothing, why = torch.zeros(0), Status(False, "the residual is not finite where it would begin")
         found = Found(params, nothing, nothing, why, "eager")
-    verdict = judged_at(make, task, found.params)
+    verdict = judged_at(make, task, found.params, estimate=settings.estimate)
     stopped = found.status.reason if found.status.reason.startswith(STOPPED) else ""
     reason = (
         f"{TITLES[name]} on {size(params):,} parameters: {verdict} (tol {settings.tol:.1e}); "
@@ -111,17 +110,25 @@ def _on_all_parameters(
     )  # fmt: skip
 
 
-def judged_at(make: MakeTask, task: Task, params: Params) -> Verdict:
-    """The verdict on any network's parameters."""
-    verdict, settings = measured(task, params), task.settings
-    if not settings.estimate or not verdict.trusted:
-        return verdict
+def judged_at(make: MakeTask, task: Task, params: Params, *, estimate: bool) -> Verdict:
+    """The verdict on any network's parameters.
+
+    Args:
+        make: makes the task of another network for the same problem.
+        task: of the network.
+        params: its parameters.
+        estimate: whether to estimate the error.
+    """
+    attempts, fields = correcting(make, task), task.problem.fields
     programs = [
-        jit(jets(task.trial, one, task.problem.fields, settings.derivatives), backend="eager")
+        jit(jets(task.trial, one, fields, task.settings.derivatives), backend="eager")
         for one in task.requirements
     ]
-    candidate = Candidate(task, params, programs)
-    return judged(candidate, features_at(make, candidate))
+    blocks = evaluate(programs, params, attempts.held_out, fields)
+    if not estimate:
+        return measured(task, blocks, weights_of(params))
+    inputs = attempts.drawn(None)["layers"][0]["weight"].shape[1]
+    return judged(task, blocks, weights_of(params), attempts.correction(steepness(task, params, inputs)))
 
 
 def _shape(make: MakeTask, settings: Settings, start: Outcome | None) -> NetworkSettings:

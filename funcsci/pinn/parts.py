@@ -132,7 +132,7 @@ def _outcome_of(problem: Problem, settings: Settings, start: Part) -> Outcome | 
     make = partial(make_task, problem, settings)
     task = make(stage.shape)
     task = task._replace(trial=task.trial._replace(amplitude=stage.amplitude))
-    verdict = judged_at(make, task, stage.params)
+    verdict = judged_at(make, task, stage.params, estimate=settings.estimate)
     status = Status(verdict.meets(settings.tol), f"the start: {verdict}")
     tried = Tried("start", stage.shape.hidden, verdict.worst_residual, verdict.error, 0.0)
     return Outcome("start", task, stage.params, verdict, [], [], status, "eager", 1, (tried,))

@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.func import vmap
 
 from funcsci.compile import jit
-from funcsci.pinn.assess import Assessment, Candidate, assess
+from funcsci.pinn.assess import Assessment, assess
 from funcsci.pinn.domain import along
 from funcsci.pinn.hard import Built, build
-from funcsci.pinn.last_layer import jets
+from funcsci.pinn.last_layer import evaluate, jets, weights_of
 from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.parts import Part
 from funcsci.pinn.problem import Problem
-from funcsci.pinn.random_features import features_at
+from funcsci.pinn.random_features import correcting, steepness
 from funcsci.pinn.requirements import Points, of_terms
 from funcsci.pinn.task import Task, edge_points, make_task
 
@@ -78,20 +78,23 @@ def _of_slab(part: Part, task: Task, index: int, before: Fields | None) -> tuple
             target = vmap(lambda x: along(lambda x: before(x)[place], x, index, order))(x)  # noqa: B023
         term = of_terms(face.describe(domain), face.field, index, face.terms, size, fields)
         starts.append((term, Points(x, target.detach(), x.new_full((len(x),), 1 / len(x)))))
-    mode = settings.derivatives
+    mode, params = settings.derivatives, part.stages[-1].params
     own = [one for one, _ in starts]
-    candidate = Candidate(
-        task,
-        part.stages[-1].params,
-        [jit(jets(task.trial, one, fields, mode), backend="eager") for one in (*task.requirements, *own)],
-    )
-    features = features_at(_without_start(task, index), candidate)
-    more = [jit(jets(features.task.trial, one, fields, mode), backend="eager") for one in own]
+    programs = [
+        jit(jets(task.trial, one, fields, mode), backend="eager") for one in (*task.requirements, *own)
+    ]
+    attempts = correcting(_without_start(task, index), task)
+    inputs = attempts.drawn(None)["layers"][0]["weight"].shape[1]
+    features = attempts.correction(steepness(task, params, inputs))
+    more = [jit(jets(features.trial, one, fields, mode), backend="eager") for one in own]
+    blocks = evaluate(programs, params, (*attempts.held_out, *starts), fields)
     found = assess(
-        candidate,
-        features._replace(programs=[*features.programs, *more], training=(*features.training, *starts)),
+        task,
+        blocks,
+        weights_of(params),
+        features._replace(blocks=[*features.blocks, *evaluate(more, features.params, starts, fields)]),
     )
-    return found, partial(features.task.trial.homogeneous().apply, found.correction)
+    return found, partial(features.trial.homogeneous().apply, found.correction)
 
 
 def _without_start(task: Task, index: int) -> Callable[[NetworkSettings], Task]:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
@@ -13,10 +13,18 @@ from torch.func import jacrev, vmap
 from funcsci import random
 from funcsci.compile import jit
 from funcsci.optim import Status
-from funcsci.pinn.assess import Candidate, Features
+from funcsci.pinn.assess import Features
 from funcsci.pinn.domain import constant
-from funcsci.pinn.judging import judged, measured
-from funcsci.pinn.last_layer import Gauge, LastLayer, Sampled, jets, solve_last_layer
+from funcsci.pinn.judging import judged, left, measured
+from funcsci.pinn.last_layer import (
+    Columns,
+    Gauge,
+    LastLayer,
+    evaluate,
+    jets,
+    solve_last_layer,
+    weights_of,
+)
 from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.outcome import Outcome, Tried
 from funcsci.pinn.settings import Settings
@@ -34,8 +42,6 @@ BOX_WIDTHS = (256, 512, 1024, 2048)
 LINE_POINTS, BOX_POINTS = 2, 3
 """Collocation points for each feature."""
 LEAST_POINTS = 128
-SEARCHED_POINTS = 512
-"""Held-out points that judge a choice of slopes."""
 FACTORS = (2.0, 0.5)
 """What a slope is tried to be changed by."""
 FINE_FACTORS = (1.4, 1 / 1.4)
@@ -49,6 +55,8 @@ STEEPEST = 64.0
 """The steepest features by which an error is estimated, on [-1, 1]."""
 CORRECTION = 0xC0
 """What is folded into the key for features by which an error is estimated."""
+HELD_OUT = 0x4E1D
+"""What is folded into the key for points on which nothing is found."""
 USELESS = 0.5
 """Where there are many solutions or none, wider layers end where the residual falls less than to this share."""
 
@@ -82,17 +90,20 @@ class Found(NamedTuple):
 
     Attributes:
         attempts: at the network.
-        slopes: of its features.
         solved: the last layer.
-        residual: the largest relative residual.
-        verdict: where it was judged already.
+        held_out: each requirement at points on which it was not found.
+        verdict: what is known of it.
     """
 
     attempts: "Attempts"
-    slopes: Tensor | None
     solved: LastLayer
-    residual: float
-    verdict: Verdict | None
+    held_out: list[Columns]
+    verdict: Verdict
+
+    @property
+    def residual(self) -> float:
+        """The largest relative residual."""
+        return self.verdict.worst_residual
 
 
 class Search:
@@ -136,16 +147,14 @@ class Search:
             self.slopes = chosen_slopes(attempts)
         found = self._solved(attempts)
         if not self.tried and self.settings.estimate and attempts.task.affine:
-            verdict = self._judged(found)
-            if verdict.nulls and verdict.ill_posed:
-                self.gauge = Gauge.of(attempts.task, verdict.nulls)
-                found = self._solved(Attempts(attempts.task, self.steps, self.gauge))
-            else:
-                found = found._replace(verdict=verdict)
+            found = self._judged(found)
+            if found.verdict.nulls and found.verdict.ill_posed:
+                self.gauge = attempts.gauge = Gauge(found.verdict.nulls, attempts.task)
+                found = self._solved(attempts)
         elapsed = time.perf_counter() - self.begun - found.solved.seconds[-1]
         self.losses += [2 * loss for loss in found.solved.losses]
         self.seconds += [elapsed + one for one in found.solved.seconds]
-        error = math.nan if found.verdict is None else found.verdict.error
+        error = found.verdict.error if found.verdict.errors else math.nan
         now = time.perf_counter() - self.begun
         self.tried.append(Tried("random_features", shape.hidden, found.residual, error, now))
         self.latest = found
@@ -156,10 +165,9 @@ class Search:
         """The best that was found."""
         best, settings = self.best, self.settings
         assert best is not None
-        task, params = best.attempts.task, best.solved.params
-        verdict = best.verdict
-        if verdict is None:
-            verdict = self._judged(best) if settings.estimate and not stopped else measured(task, params)
+        if settings.estimate and not best.verdict.errors and not stopped:
+            best = self._judged(best)
+        task, params, verdict = best.attempts.task, best.solved.params, best.verdict
         if not stopped and settings.expired:
             stopped = f"the time limit of {settings.time_limit:g} s was reached"
         reason = (
@@ -178,17 +186,23 @@ class Search:
 
     def _solved(self, attempts: "Attempts") -> Found:
         solved = attempts.solve(self.slopes)
-        return Found(attempts, self.slopes, solved, attempts.task.error(solved.params), None)
+        held_out = attempts.evaluate(solved.params, attempts.held_out)
+        return Found(attempts, solved, held_out, measured(attempts.task, held_out, weights_of(solved.params)))
 
-    def _judged(self, found: Found) -> Verdict:
-        """The verdict, with features that are drawn anew at the same slopes."""
-        attempts, settings = found.attempts, self.settings
-        candidate = Candidate(attempts.task, found.solved.params, attempts.programs)
+    def _judged(self, found: Found) -> Found:
+        """What was found with an estimate of its error, by features that are drawn anew at the same slopes."""
+        attempts, held_out = found.attempts, found.held_out
         shape, width = attempts.task.shape, attempts.task.shape.hidden[-1]
         if width > CORRECTED_BY:
             fewer = (*shape.hidden[:-1], max(CORRECTED_BY, width // 4))
-            attempts = Attempts(self.make(shape._replace(hidden=fewer)), None, None)
-        return judged(candidate, attempts.correction(found.slopes), self.gauge)
+            attempts = Attempts(self.make(shape._replace(hidden=fewer)))
+            programs = found.attempts.programs
+            held_out = evaluate(
+                programs, found.solved.params, attempts.held_out, attempts.task.problem.fields
+            )
+        features, weights = attempts.correction(self.slopes), weights_of(found.solved.params)
+        verdict = judged(found.attempts.task, held_out, weights, features, self.gauge)
+        return found._replace(verdict=verdict)
 
 
 class Attempts:
@@ -205,7 +219,7 @@ class Attempts:
         self.steps, self.gauge = steps, gauge
         self.several = task.problem.domain.dimensions > 1
         # On a line there is one attempt; a search among many is worth a program.
-        self.backend = settings.backend or ("trace" if self.several else "eager")
+        self.backend = settings.backend or "trace"
         self.balanced = task.balanced(self.drawn(None))
         self.training = self.points(random.fold_in(settings.key, 1))
         self.programs = [
@@ -213,12 +227,21 @@ class Attempts:
             for one, _ in self.training
         ]
 
-    def points(self, key: Key, more: int = 0) -> Training:
+    def points(self, key: Key, sampling_name: str | None = None) -> Training:
         """Collocation points, some for each feature."""
         settings, width = self.task.settings, self.task.shape.hidden[-1]
         share, name = (BOX_POINTS, "sobol") if self.several else (LINE_POINTS, "chebyshev")
         count = settings.points or max(share * width, LEAST_POINTS)
-        return self.balanced.training(count + more, key, settings.sampling or name)
+        return self.balanced.training(count, key, sampling_name or settings.sampling or name)
+
+    @cached_property
+    def held_out(self) -> Training:
+        """As many points on which nothing is found; on a line shifted at random between evenly spaced ones."""
+        return self.points(random.fold_in(self.task.settings.key, HELD_OUT), "sobol")
+
+    def evaluate(self, params: Params, points: Training) -> list[Columns]:
+        """All requirements at points, as far as they are linear in the last layer of a network of this shape."""
+        return evaluate(self.programs, params, points, self.task.problem.fields)
 
     def drawn(self, slopes: Tensor | None, key: Key | None = None) -> Params:
         """Parameters with hidden layers of these slopes."""
@@ -231,40 +254,31 @@ class Attempts:
 
     def solve(self, slopes: Tensor | None) -> LastLayer:
         """The last layer for hidden layers of these slopes."""
-        params, gauge = self.drawn(slopes), None
-        if self.gauge is not None:
-            sampled = Sampled.of(self.task, params)
-            gauge = self.gauge.rows(sampled), self.gauge.target(sampled)
-        return solve_last_layer(
-            self.programs, params, self.training, self.task.problem.fields, steps=self.steps, gauge=gauge
-        )
+        params = self.drawn(slopes)
+        blocks = self.evaluate(params, self.training)
+        return solve_last_layer(blocks, params, steps=self.steps, gauge=self.gauge)
 
     def correction(self, slopes: Tensor | None) -> Features:
-        """Features drawn by another key, with points of their own: on a line, between those of the training."""
-        key = random.fold_in(self.task.settings.key, CORRECTION)
-        params = self.drawn(slopes, key)
-        return Features(
-            self.task, params, self.programs, self.points(random.fold_in(key, 1), not self.several)
-        )
+        """Features drawn by another key, at the held-out points."""
+        params = self.drawn(slopes, random.fold_in(self.task.settings.key, CORRECTION))
+        return Features(self.task.trial, params, self.evaluate(params, self.held_out))
 
 
-def features_at(make: MakeTask, candidate: Candidate) -> Features:
-    """Features for the correction of any network: as steep as its function."""
-    task = candidate.task
+def correcting(make: MakeTask, task: Task) -> Attempts:
+    """A layer of features for the correction of any network."""
     line = task.problem.domain.dimensions == 1
     shape = NetworkSettings((LINE_WIDTHS[0] if line else CORRECTED_BY,), harmonics=task.shape.harmonics)
-    attempts = Attempts(make(shape))
-    inputs = attempts.drawn(None)["layers"][0]["weight"].shape[1]
-    return attempts.correction(None if line else steepness(candidate, inputs))
+    return Attempts(make(shape))
 
 
-def steepness(candidate: Candidate, inputs: int) -> Tensor:
+def steepness(task: Task, params: Params, inputs: int) -> Tensor | None:
     r"""The slopes of features that are as steep as a function, for each input of a network.
 
     A feature $\tanh w s$ has the slope $w / 2$ over its range; so $w_i = 2 \max |\partial u / \partial s_i|$ over
-    the range of $u$, and at least 2.
+    the range of $u$, and at least 2. On a line the number of features decides, which is None.
     """
-    task, params = candidate.task, candidate.params
+    if task.problem.domain.dimensions == 1:
+        return None
     x = task.even_points()
     with torch.no_grad():
         values = vmap(partial(task.trial.apply, params))(x)  # (n, fields)
@@ -286,10 +300,11 @@ def chosen_slopes(attempts: Attempts) -> Tensor:
     """
     weight = attempts.drawn(None)["layers"][0]["weight"]
     enough = attempts.task.settings.aim
-    judge = attempts.task.judge(SEARCHED_POINTS, backend=attempts.backend)
 
     def error(slopes: Tensor) -> float:
-        return max(one.relative for one in judge(attempts.solve(slopes).params))
+        params = attempts.solve(slopes).params
+        found = left(attempts.task, attempts.evaluate(params, attempts.held_out), weights_of(params))
+        return max(one.relative for one in found)
 
     slopes = torch.full((weight.shape[1],), 2.0, dtype=torch.float64)
     least = error(slopes)

@@ -12,7 +12,7 @@ from torch.func import jacrev, vmap
 from funcsci.autodiff import partials
 from funcsci.pinn.domain import constant
 from funcsci.pinn.equations import Equations, Values
-from funcsci.pinn.field import Operator, Request
+from funcsci.pinn.field import VALUE, Operator, Request
 from funcsci.pinn.scales import Scales
 from funcsci.tree import Params
 
@@ -55,14 +55,15 @@ class Requirement:
 
 
 def of_equations(equations: Equations, scales: Scales) -> Requirement:
-    """The equations, each divided by its scale."""
+    """The equations, each divided by its scale; the fields themselves are requested with them."""
 
     def evaluate(values: Values, x: Tensor, target: Tensor) -> Tensor:
         return equations.residuals(values, x) / constant(scales.equations, x)
 
     many = equations.count > 1
     names = tuple(f"equation {number}" if many else "equation" for number in range(1, equations.count + 1))
-    return Requirement(names, equations.requests, evaluate, scales.coupling)
+    requests = dict.fromkeys((*equations.requests, *(Request(field, VALUE) for field in equations.fields)))
+    return Requirement(names, tuple(requests), evaluate, scales.coupling)
 
 
 def of_terms(

@@ -1,8 +1,6 @@
 """One network's job: a trial function for a problem, what is asked of it, and where."""
 
 import itertools
-import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,7 +10,6 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 
 from funcsci import random, tree
-from funcsci.compile import jit
 from funcsci.pinn import sampling
 from funcsci.pinn.affine import affine
 from funcsci.pinn.domain import Domain, along, constant, replaced
@@ -29,7 +26,6 @@ from funcsci.pinn.requirements import (
     of_terms,
     residual_at_point,
     residuals_together,
-    with_terms,
 )
 from funcsci.pinn.scales import Linearized, Scales, scales
 from funcsci.pinn.settings import Settings
@@ -38,8 +34,6 @@ from funcsci.pinn.trial import Trial
 from funcsci.random import Key
 from funcsci.tree import Params, Scalar
 
-JUDGED_LINE, JUDGED_BOX, JUDGED_EDGE = 1_501, 4_096, 512
-"""Points on which the residual is judged: of one coordinate, of several, and at each edge."""
 EVEN = 1_024
 """Points on which sizes are measured."""
 TYPICAL = 16
@@ -55,26 +49,6 @@ CLASH = 1e-6
 
 Training = tuple[tuple[Requirement, Points], ...]
 """Each requirement with its points."""
-
-
-class Left(NamedTuple):
-    """What is left of an equation or a condition, in units of its scale.
-
-    Attributes:
-        rms: the root mean square of its residual.
-        size: that of its own terms, or its size for a smooth solution of the size that its fields have,
-            whichever is larger.
-    """
-
-    rms: float
-    size: float
-
-    @property
-    def relative(self) -> float:
-        """The residual over the size; infinite where it is not finite."""
-        if not math.isfinite(self.rms):
-            return math.inf
-        return self.rms / self.size if self.rms else 0.0
 
 
 class Task(NamedTuple):
@@ -185,15 +159,6 @@ class Task(NamedTuple):
         weight = points.weight.sum() / density / (1 / density).sum()
         return ((equations, Points(x, x.new_zeros(count), weight.to(x))), *others)
 
-    def held_out(self, count: int = JUDGED_BOX) -> Training:
-        """Points on which no method trains; `count` of them where there are several coordinates."""
-        dimensions = self.problem.domain.dimensions
-        key = random.fold_in(self.settings.key, 0x4E1D)
-        name, count = ("chebyshev", JUDGED_LINE) if dimensions == 1 else ("sobol", count)
-        return self._all(
-            self._inside(sampling.sample(name, key, count, dimensions)), JUDGED_EDGE, key, "sobol"
-        )
-
     def residual(self, requirement: Requirement) -> Any:
         """The numbers of a requirement at a point, `residual(params, point)`."""
         return residual_at_point(
@@ -204,50 +169,6 @@ class Task(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """What each number that is asked to vanish is called: the equations, then the conditions."""
         return tuple(name for one in self.requirements for name in one.names)
-
-    def judge(self, count: int = JUDGED_BOX, *, backend: str = "eager") -> Callable[[Params], list[Left]]:
-        """What measures the residuals of given parameters on held-out points, in the order of `names`.
-
-        Args:
-            count: of held-out points, as in `held_out`.
-            backend: as in `jit`; a program pays where many parameters are judged.
-        """
-        held_out = self.held_out(count)
-        fields = self.problem.fields
-
-        def squares(params: Params, sets: tuple[Points, ...]) -> tuple[Tensor, list[Tensor]]:
-            apply = partial(self.trial.apply, params)
-            sizes = self.in_units(vmap(apply)(sets[0].x)).square().mean(0)
-            found = []
-            for (one, _), points in zip(held_out, sets, strict=True):
-                differentiated = Differentiated(fields, one.requests, self.settings.derivatives)
-
-                def at_point(
-                    point: Points, one: Requirement = one, needed: Differentiated = differentiated
-                ) -> Tensor:
-                    values = needed.values(apply, point.x)
-                    return torch.stack(with_terms(one, values, point.x, point.target))
-
-                found.append(vmap(at_point)(points).square().mean(0))  # (2, count)
-            return sizes, found
-
-        program = jit(squares, backend=backend)
-
-        def judged(params: Params) -> list[Left]:
-            with torch.no_grad():
-                sizes, found = program(params, tuple(points for _, points in held_out))
-            rms = sizes.sqrt().tolist()
-            return [
-                Left(left, max(terms, *(factor * size for factor, size in zip(coupling, rms, strict=True))))
-                for (one, _), pair in zip(held_out, found, strict=True)
-                for left, terms, coupling in zip(*pair.sqrt().tolist(), one.coupling, strict=True)
-            ]
-
-        return judged
-
-    def error(self, params: Params) -> float:
-        """The largest of the relative residuals on held-out points."""
-        return max(one.relative for one in self.judge()(params))
 
     def size(self, params: Params) -> float:
         """The largest root mean square of a field, in units of its scale."""
@@ -261,12 +182,17 @@ class Task(NamedTuple):
         unit = sampling.sample("sobol", key, EVEN, domain.dimensions)
         return domain.unscaled(unit).to(**self.settings.where)
 
-    def network_features(self, params: Params, x: Float[Tensor, "dimensions"]) -> Float[Tensor, "width"]:
-        """What the last layer sees at a point."""
-        found: Tensor = self.trial.network.features(params, self.trial.domain.scaled(x))
-        return found
+    def share(self, x: Float[Tensor, "n dimensions"]) -> Float[Tensor, "n"]:
+        """The share of the domain that each point stands for: equal ones in a box, cells on a line."""
+        if x.shape[1] > 1:
+            return x.new_full((len(x),), 1 / len(x))
+        (start,), (length,) = self.problem.domain.lower, self.problem.domain.lengths
+        place, order = torch.sort((x[:, 0] - start) / length)
+        middles = (place[1:] + place[:-1]) / 2
+        widths = torch.cat([middles, middles.new_ones(1)]) - torch.cat([middles.new_zeros(1), middles])
+        return torch.empty_like(widths).scatter(0, order, widths)
 
-    def in_units(self, values: Float[Tensor, "n fields"]) -> Float[Tensor, "n fields"]:
+    def in_units(self, values: Float[Tensor, "*n fields"]) -> Float[Tensor, "*n fields"]:
         """Fields in units of their scales."""
         return values / constant(self.scales.fields, values)
 
