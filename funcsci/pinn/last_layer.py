@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -19,7 +19,7 @@ from funcsci.optim import Status, linear_least_squares
 from funcsci.pinn.domain import constant
 from funcsci.pinn.field import VALUE, Request
 from funcsci.pinn.requirements import Differentiated, Points, Requirement
-from funcsci.pinn.task import Task
+from funcsci.pinn.task import Task, Training
 from funcsci.pinn.trial import Trial
 from funcsci.pinn.verdict import NullFunction
 from funcsci.tree import Params
@@ -132,9 +132,11 @@ class LastLayer(NamedTuple):
     seconds: list[float]
 
 
-def jets(
-    trial: Trial, requirement: Requirement, fields: tuple[str, ...], derivatives: str
-) -> Callable[[Params, Tensor], list[Tensor]]:
+Jets: TypeAlias = Callable[[Sequence[Params], Tensor], list[Tensor]]
+"""The derivatives of features of several networks at points, as `jets` makes them."""
+
+
+def jets(trial: Trial, requirement: Requirement, fields: tuple[str, ...], derivatives: str) -> Jets:
     """The function that computes the features' derivatives at points, for each request of a requirement.
 
     Args:
@@ -144,24 +146,22 @@ def jets(
         derivatives: `"taylor"` or `"nested"`.
 
     Returns:
-        `jets(params, x)`, with results of shape `(n, 1 + width)`.
+        `jets(several, x)`, with results of shape `(n, 1 + columns)`: the known part, then the features of one
+        network after the other.
     """
     differentiated = Differentiated(fields, requirement.requests, derivatives)
 
-    def of_points(params: Params, x: Tensor) -> list[Tensor]:
-        def both(x: Tensor) -> Tensor:  # (fields, 1 + width)
-            return torch.cat([trial.known(x)[:, None], trial.basis(params, x)], 1)
+    def of_points(several: Sequence[Params], x: Tensor) -> list[Tensor]:
+        def all_parts(x: Tensor) -> Tensor:  # (fields, 1 + columns)
+            return torch.cat([trial.known(x)[:, None], *(trial.basis(one, x) for one in several)], 1)
 
-        return list(vmap(lambda x: list(differentiated.values(both, x).values()))(x))
+        return list(vmap(lambda x: list(differentiated.values(all_parts, x).values()))(x))
 
     return of_points
 
 
 def evaluate(
-    programs: Sequence[Callable[[Params, Tensor], list[Tensor]]],
-    params: Params,
-    points: Sequence[tuple[Requirement, Points]],
-    fields: tuple[str, ...],
+    programs: Sequence[Jets], params: Params, points: Training, fields: tuple[str, ...]
 ) -> list[Columns]:
     """All requirements at their points, as far as they are linear in the last layer.
 
@@ -172,9 +172,33 @@ def evaluate(
         fields: the names of the fields.
     """
     return [
-        Columns(one, here, fields, dict(zip(one.requests, program(params, here.x), strict=True)))
+        Columns(one, here, fields, dict(zip(one.requests, program([params], here.x), strict=True)))
         for program, (one, here) in zip(programs, points, strict=True)
     ]
+
+
+def evaluate_at_once(
+    programs: Sequence[Jets], several: Sequence[Params], sets: Sequence[Training], fields: tuple[str, ...]
+) -> list[list[list[Columns]]]:
+    """The same for several networks of one width, each at several sets of points, in one pass for all of them.
+
+    Returns:
+        The requirements by network and set of points.
+    """
+    found: list[list[list[Columns]]] = [[[] for _ in sets] for _ in several]
+    for program, *places in zip(programs, *sets, strict=True):
+        one = places[0][0]
+        lengths = [len(points.x) for _, points in places]
+        jets_of_all = program(several, torch.cat([points.x for _, points in places]))
+        for number, (_, points) in enumerate(places):
+            here = [jet.split(lengths)[number] for jet in jets_of_all]
+            width = (here[0].shape[1] - 1) // len(several)
+            for place in range(len(several)):
+                start = 1 + place * width
+                own = [torch.cat([jet[:, :1], jet[:, start : start + width]], 1) for jet in here]
+                block = Columns(one, points, fields, dict(zip(one.requests, own, strict=True)))
+                found[place][number].append(block)
+    return found
 
 
 def weights_of(params: Params) -> Float[Tensor, "fields width"]:

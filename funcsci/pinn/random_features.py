@@ -21,6 +21,7 @@ from funcsci.pinn.last_layer import (
     Gauge,
     LastLayer,
     evaluate,
+    evaluate_at_once,
     jets,
     solve_last_layer,
     weights_of,
@@ -185,8 +186,7 @@ class Search:
         )  # fmt: skip
 
     def _solved(self, attempts: "Attempts") -> Found:
-        solved = attempts.solve(self.slopes)
-        held_out = attempts.evaluate(solved.params, attempts.held_out)
+        solved, held_out = attempts.solve(self.slopes)
         return Found(attempts, solved, held_out, measured(attempts.task, held_out, weights_of(solved.params)))
 
     def _judged(self, found: Found) -> Found:
@@ -217,9 +217,11 @@ class Attempts:
     def __init__(self, task: Task, steps: int | None = None, gauge: Gauge | None = None) -> None:
         self.task, settings = task, task.settings
         self.steps, self.gauge = steps, gauge
+        self.features: list[Columns] | None = None
         self.several = task.problem.domain.dimensions > 1
         # On a line there is one attempt; a search among many is worth a program.
-        self.backend = settings.backend or "trace"
+        # On a line there is one attempt; a search among many is worth a program.
+        self.backend = settings.backend or ("trace" if self.several else "eager")
         self.balanced = task.balanced(self.drawn(None))
         self.training = self.points(random.fold_in(settings.key, 1))
         self.programs = [
@@ -252,16 +254,28 @@ class Attempts:
         key = settings.key if key is None else key
         return self.task.trial.init(key, scales=scales, **settings.where)
 
-    def solve(self, slopes: Tensor | None) -> LastLayer:
-        """The last layer for hidden layers of these slopes."""
+    def solve(self, slopes: Tensor | None) -> tuple[LastLayer, list[Columns]]:
+        """The last layer for hidden layers of these slopes, and all requirements at the held-out points."""
         params = self.drawn(slopes)
-        blocks = self.evaluate(params, self.training)
-        return solve_last_layer(blocks, params, steps=self.steps, gauge=self.gauge)
+        if self.several:
+            training, held_out = (self.evaluate(params, one) for one in (self.training, self.held_out))
+        else:  # one pass for all
+            other = self.drawn(slopes, self.other_key) if self.task.settings.estimate else params
+            (training, held_out), (_, self.features) = evaluate_at_once(
+                self.programs, (params, other), (self.training, self.held_out), self.task.problem.fields
+            )
+        return solve_last_layer(training, params, steps=self.steps, gauge=self.gauge), held_out
 
     def correction(self, slopes: Tensor | None) -> Features:
         """Features drawn by another key, at the held-out points."""
-        params = self.drawn(slopes, random.fold_in(self.task.settings.key, CORRECTION))
-        return Features(self.task.trial, params, self.evaluate(params, self.held_out))
+        params = self.drawn(slopes, self.other_key)
+        blocks = self.evaluate(params, self.held_out) if self.features is None else self.features
+        return Features(self.task.trial, params, blocks)
+
+    @property
+    def other_key(self) -> Key:
+        """The key of features by which an error is estimated."""
+        return random.fold_in(self.task.settings.key, CORRECTION)
 
 
 def correcting(make: MakeTask, task: Task) -> Attempts:
@@ -302,8 +316,8 @@ def chosen_slopes(attempts: Attempts) -> Tensor:
     enough = attempts.task.settings.aim
 
     def error(slopes: Tensor) -> float:
-        params = attempts.solve(slopes).params
-        found = left(attempts.task, attempts.evaluate(params, attempts.held_out), weights_of(params))
+        solved, held_out = attempts.solve(slopes)
+        found = left(attempts.task, held_out, weights_of(solved.params))
         return max(one.relative for one in found)
 
     slopes = torch.full((weight.shape[1],), 2.0, dtype=torch.float64)
