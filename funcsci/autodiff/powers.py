@@ -16,8 +16,15 @@ def _power(op: Any, a: Any, b: Any) -> Any:
     if isinstance(b, Jet):
         return _power_of_both(a if isinstance(a, Jet | Tensor) else torch.full_like(b.primal, a), b)
     if isinstance(b, Tensor):
-        return composed(a, op(a.primal, b), lambda x, y, order: _tensor_power(x, b, order), singular=True)
+        value = op(a.primal, b)
+        a = _spread(a, value)
+        return composed(a, value, lambda x, y, order: _tensor_power(x, b, order), singular=True)
     return product(a, a) if b == 2 else composed(a, op(a.primal, b), power_slopes(float(b)), singular=True)
+
+
+def _spread(x: Any, like: Tensor) -> Any:
+    """A jet, or a constant, at the shape of a result."""
+    return linear(x, lambda one: one.expand(like.shape), cheap=True) if isinstance(x, Jet) else x
 
 
 def _tensor_power(x: Tensor, exponent: Tensor, order: int) -> Slopes:
@@ -34,8 +41,10 @@ def _tensor_power(x: Tensor, exponent: Tensor, order: int) -> Slopes:
 
 def _power_of_both(a: Any, b: Jet) -> Jet:
     """By the logarithm of a positive base; as a constant power of others, where the exponent stands still."""
+    value = plain(a) ** b.primal
+    a, b = _spread(a, value), _spread(b, value)
     x, y = plain(a), b.primal
-    value, positive = x**y, (x > 0) | ((x == 0) & (y < 0))
+    positive = (x > 0) | ((x == 0) & (y < 0))
     base = added(masked(a, positive), (~positive).to(x.dtype))
     by_log = unary(aten.exp, product(unary(aten.log, base), b))
     still = (
@@ -83,13 +92,14 @@ def _moved(jet: Jet) -> list[tuple[int, Tensor]]:
 
 def _root_slopes(x: Tensor, y: Tensor, order: int) -> Slopes:
     """Of a square root whose first derivative is zero at zero, as torch has it for norms."""
-    first, *others = power_slopes(0.5)(x, y, order)
-    return [masked(first, y != 0), *others]
+    return [_flat_root_slopes(x, y, 1)[0], *power_slopes(0.5)(x, y, order)[1:]]
 
 
 def _flat_root_slopes(x: Tensor, y: Tensor, order: int) -> Slopes:
     """Of a square root that is flat at zero, as torch has it for deviations."""
-    return [None if one is None else masked(one, y != 0) for one in power_slopes(0.5)(x, y, order)]
+    there = y != 0
+    away = torch.where(there, x, 1)  # from zero, so that no infinity spoils derivatives of the slopes
+    return [None if one is None else masked(one, there) for one in power_slopes(0.5)(away, y, order)]
 
 
 def summed(x: Jet, dim: int | list[int], keepdim: bool = False) -> Jet:
@@ -110,7 +120,7 @@ def _norm(op: Any, x: Jet, ord: float = 2, dim: Any = None, keepdim: bool = Fals
     dims = dimensions(x.primal, dim)
     if ord == 2:
         total = summed(product(x, x), dims, keepdim)
-        return composed(total, torch.sqrt(total.primal), _root_slopes)
+        return composed(total, op(x.primal, ord, dim, keepdim, **kwargs), _root_slopes)
     sizes = unary(aten.abs, x)
     if math.isinf(ord):
         extreme = torch.amax if ord > 0 else torch.amin
@@ -143,7 +153,7 @@ def _variance(
 
 def _deviation(op: Any, x: Jet, dim: Any = None, **kwargs: Any) -> Any:
     variance = _variance(op, x, dim, **kwargs)
-    return composed(variance, torch.sqrt(variance.primal), _flat_root_slopes)
+    return composed(variance, torch.std(x.primal, dim, **kwargs), _flat_root_slopes)
 
 
 def _with_mean(rule: Callable[..., Any]) -> Callable[..., list[Any]]:

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.func import grad, vmap
 
 from funcsci.autodiff import partials
 
@@ -211,6 +212,67 @@ def test_where_nested_derivatives_are_wrong_or_missing_the_true_ones_are_given(f
 def test_what_is_singular_in_one_coordinate_is_smooth_in_the_other(function) -> None:
     found = partials(lambda x: x[0] ** 2 + function(x[1]), (((0,),), ((0, 0),), ((0, 0, 0),)))
     torch.testing.assert_close(found(torch.tensor([3.0, 0.0])), (*map(torch.tensor, (6.0, 2.0, 0.0)),))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x[0] ** torch.tensor([2.0, 3.0, 0.0]),
+        lambda x: x[0] ** torch.tensor([[2], [3]]),
+        lambda x: (1 + x**2) ** x[0],
+        lambda x: (1 + x[0] ** 2) ** x,
+        lambda x: torch.tensor([2.0, 3.0, 4.0]) ** x[0],
+        lambda x: torch.maximum(x[0], x) * x[0] - torch.minimum(x, torch.zeros(3, 1)),
+        lambda x: torch.fmax(x[0], x) + torch.fmin(x, x[:, None]),
+        lambda x: torch.hypot(x[0], 1 + x) + torch.atan2(1 + x[:, None], x),
+        lambda x: torch.xlogy(x[0], 3 + x) + torch.xlogy(x, 3 + x[0]),
+        lambda x: torch.logaddexp(x[0], x) + torch.logaddexp2(x, x[:, None]),
+        lambda x: torch.fmod(x[0], 0.3 + x**2) + torch.remainder(x, 0.3 + x[0] ** 2),
+        lambda x: torch.copysign(x[0], x) + torch.copysign(x, torch.ones(2, 3)),
+        lambda x: torch.where(x > 0, x[0], x**2) + x.clamp(x[0], torch.ones(2, 3)),
+        lambda x: F.huber_loss(x, x[0] ** 2, reduction="none") + F.mse_loss(x, x**3, reduction="sum"),
+        lambda x: F.prelu(torch.outer(x, x), x) * F.hardtanh(x),
+        lambda x: torch.std(torch.outer(x, 1 + x), 1) + torch.linalg.vector_norm(torch.outer(x, x), dim=0),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_shapes_are_broadcast_as_by_nested_derivatives(function) -> None:
+    x = torch.tensor([0.3, -0.6, 0.3])
+    operators = (((),), ((0,),), ((0, 1),), ((0, 0), (1, 1), (2, 2)), ((0, 2, 2),))
+    found = partials(function, operators)(x)
+    wanted = partials(function, operators, derivatives="nested")(x)
+    assert found[1].shape == found[0].shape == function(x).shape
+    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
+
+
+RULES_WITH_PARAMETERS = {
+    "maximum": lambda x, p: torch.maximum(p * x[0], x[1]),
+    "power": lambda x, p: (p * x[0]) ** x[1] + (p * x[0]) ** torch.tensor([2.0, 3.0]),
+    "extremes": lambda x, p: (p * x).amax() + (p * x).median() * x[0],
+    "sort": lambda x, p: (p * x).sort().values,
+    "norms": lambda x, p: torch.linalg.vector_norm(p * x) + torch.linalg.vector_norm(p * x, 3),
+    "hypot": lambda x, p: torch.hypot(p * x[0], x[1]),
+    "deviation": lambda x, p: torch.std(p * x),
+    "logarithms": lambda x, p: torch.xlogy(x[0], p * x[1]) + torch.logaddexp(p * x[0], x[1]),
+    "cumprod": lambda x, p: torch.cumprod(p * x, 0),
+    "losses": lambda x, p: F.huber_loss(p * x, 0 * x) + F.smooth_l1_loss(p * x, x**2),
+    "bounds": lambda x, p: torch.ones(()).clamp(x[0], p * x[1]) + F.hardswish(p * x[0]),
+    "root": lambda x, p: p * torch.sqrt(x[0]) + x[1],
+}
+
+
+@pytest.mark.parametrize("name", RULES_WITH_PARAMETERS)
+def test_derivatives_are_mapped_and_differentiated_by_parameters(name: str) -> None:
+    points = torch.tensor([[0.3, 0.7], [1.2, 0.4], [0.5, 0.5], [2.0, 3.0]])
+    operators = (((),), ((0,),), ((0, 1),), ((0, 0), (1, 1)))
+
+    def loss(parameter: Tensor, mode: str) -> Tensor:
+        derivatives = partials(RULES_WITH_PARAMETERS[name], operators, derivatives=mode)
+        return sum(one.square().sum() for one in vmap(lambda x: derivatives(x, parameter))(points))
+
+    value, slope = (function(torch.tensor(1.3), "taylor") for function in (loss, grad(loss)))
+    torch.testing.assert_close(value, loss(torch.tensor(1.3), "nested"), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(slope, grad(loss)(torch.tensor(1.3), "nested"), rtol=1e-9, atol=1e-9)
 
 
 def test_powers_of_entries_may_differ() -> None:
