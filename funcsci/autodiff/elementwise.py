@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from funcsci.autodiff.jet import Jet, elementwise
+
 aten = torch.ops.aten
 
 Slopes: TypeAlias = list[Tensor | None]
@@ -152,9 +154,10 @@ def _erfc(x: Tensor, y: Tensor, order: int) -> Slopes:
 
 
 def softplus_slopes(x: Tensor, threshold: float) -> Slopes:
-    """Of `softplus`, which is the identity above a threshold."""
-    s = torch.where(x > threshold, torch.ones_like(x), torch.sigmoid(x))
-    return [s, *_sigmoid(x, s, 3)[:3]]
+    """Of `softplus`, the identity above a threshold; at it torch bends the first derivative alone."""
+    s = torch.sigmoid(x)
+    higher = [None if one is None else torch.where(x < threshold, one, 0) for one in _sigmoid(x, s, 3)[:3]]
+    return [torch.where(x > threshold, torch.ones_like(x), s), *higher]
 
 
 def _silu(x: Tensor, y: Tensor, order: int) -> Slopes:
@@ -177,6 +180,36 @@ def _abs(x: Tensor, y: Tensor, order: int) -> Slopes:
 
 def _relu(x: Tensor, y: Tensor, order: int) -> Slopes:
     return [(x > 0).to(x.dtype), None, None, None]
+
+
+def _lgamma(x: Tensor, y: Tensor, order: int) -> Slopes:
+    return [torch.digamma(x), *(torch.polygamma(k, x) for k in range(1, order))]
+
+
+def _digamma(x: Tensor, y: Tensor, order: int) -> Slopes:
+    return [torch.polygamma(k, x) for k in range(1, order + 1)]
+
+
+def _erfinv(x: Tensor, y: Tensor, order: int) -> Slopes:
+    d1 = 0.5 * math.sqrt(math.pi) * torch.exp(y * y)
+    d2 = 2 * y * d1 * d1
+    d3 = 2 * d1 * d1 * d1 + 4 * y * d1 * d2
+    return [d1, d2, d3, 10 * d1 * d1 * d2 + 4 * y * (d2 * d2 + d1 * d3)]
+
+
+def _entr(x: Tensor, y: Tensor, order: int) -> Slopes:
+    r = 1 / x
+    return [-torch.log(x) - 1, -r, r * r, -2 * r * r * r]
+
+
+def _hardswish(x: Tensor, y: Tensor, order: int) -> Slopes:
+    inner = (x > -3) & (x < 3)
+    straight = torch.where(inner, x / 3 + 0.5, (x >= 3).to(x.dtype))
+    return [straight, inner.to(x.dtype) / 3, None, None]
+
+
+def _hardsigmoid(x: Tensor, y: Tensor, order: int) -> Slopes:
+    return [((x > -3) & (x < 3)).to(x.dtype) / 6, None, None, None]
 
 
 ELEMENTWISE: dict[Any, Callable[[Tensor, Tensor, int], Slopes]] = {
@@ -209,5 +242,31 @@ ELEMENTWISE: dict[Any, Callable[[Tensor, Tensor, int], Slopes]] = {
     aten.silu: _silu,
     aten.abs: _abs,
     aten.relu: _relu,
+    aten.hardswish: _hardswish,
+    aten.hardsigmoid: _hardsigmoid,
+    aten.lgamma: _lgamma,
+    aten.digamma: _digamma,
+    aten.erfinv: _erfinv,
+    aten.special_entr: _entr,
 }
 """`slopes(x, f(x), order)` by operation, for those that have one tensor for their argument."""
+SINGULAR = {
+    *(aten.log, aten.log1p, aten.log2, aten.log10, aten.sqrt, aten.rsqrt, aten.reciprocal),
+    *(aten.asin, aten.acos, aten.acosh, aten.atanh, aten.erfinv, aten.special_entr),
+}
+"""Those that have infinite slopes somewhere."""
+
+
+def unary(packet: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+    """A function of each entry that is in `ELEMENTWISE`, of a jet or a constant."""
+    if not isinstance(x, Jet):
+        return packet(x, *args, **kwargs)
+    slopes, singular = ELEMENTWISE[packet], packet in SINGULAR
+    return composed(x, packet(x.primal, *args, **kwargs), slopes, singular=singular)
+
+
+def composed(
+    x: Jet, y: Tensor, slopes: Callable[[Tensor, Tensor, int], Slopes], *, singular: bool = False
+) -> Jet:
+    """A function of each entry, given its values and its derivatives, which may be infinite if singular."""
+    return elementwise(x, y, slopes(x.primal, y, x.layout.highest), singular=singular)

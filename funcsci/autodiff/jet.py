@@ -212,6 +212,14 @@ def bilinear(a: Any, b: Any, function: Callable[[Any, Any], Tensor], *, cheap: b
     return Jet(layout, function(a.primal, b.primal), tuple(parts))
 
 
+def product(*factors: Any) -> Any:
+    """The product of each entry, of jets, tensors and numbers."""
+    total = factors[0]
+    for factor in factors[1:]:
+        total = bilinear(total, factor, torch.mul, cheap=True)
+    return total
+
+
 PARTITIONS: dict[int, tuple[tuple[int, tuple[tuple[int, tuple[int, ...]], ...]], ...]] = {
     1: (),
     2: ((2, ((1, (1, 1)),)),),
@@ -222,15 +230,18 @@ PARTITIONS: dict[int, tuple[tuple[int, tuple[tuple[int, tuple[int, ...]], ...]],
 derivatives of the inner one, each counted. The first, `f' x_k`, goes without saying."""
 
 
-def elementwise(jet: Jet, primal: Tensor, slopes: Sequence[Tensor | None]) -> Jet:
+def elementwise(jet: Jet, primal: Tensor, slopes: Sequence[Tensor | None], *, singular: bool = False) -> Jet:
     r"""A function of each entry, by Faà di Bruno's formula.
 
     Args:
         jet: the jet $x$.
         primal: the function $f(x)$.
         slopes: its derivatives $f', f'', \dots$ there; None is zero.
+        singular: whether they may be infinite. The zeros of an affine jet stay zero then: $\sqrt y$ does not
+            change along $x$.
     """
     layout = jet.layout
+    sloped = _calm_product if singular and jet.affine else _product
 
     def bent(order: int, groups: Sequence[tuple[int, tuple[float, ...] | None]]) -> list[Any]:
         """The terms with slopes from the second on, summed over directions where those have weights."""
@@ -243,17 +254,28 @@ def elementwise(jet: Jet, primal: Tensor, slopes: Sequence[Tensor | None]) -> Je
                 for bundle, weights in groups
                 for count, orders in counted
             ]
-            terms.append((1, _product(slopes[slope - 1], _total(factors))))
+            terms.append((1, sloped(slopes[slope - 1], _total(factors))))
         return terms
 
     parts = []
     for bundle, order in _bundles_and_orders(layout):
-        straight = _product(slopes[0], jet.parts[layout.place(bundle, order)])
+        straight = sloped(slopes[0], jet.parts[layout.place(bundle, order)])
         parts.append(_total([(1, straight), *bent(order, [(bundle, None)])]))
     for which, one in enumerate(layout.sums):
-        straight = _product(slopes[0], jet.parts[layout.place_of_sum(which)])
+        straight = sloped(slopes[0], jet.parts[layout.place_of_sum(which)])
         parts.append(_total([(1, straight), *bent(one.order, one.weights)]))
     return Jet(layout, primal, tuple(parts))
+
+
+def with_first(jet: Jet, function: Callable[[Tensor], Tensor]) -> Jet:
+    """A jet whose first derivatives are replaced by a function of them."""
+    layout = jet.layout
+    orders = [order for _, order in _bundles_and_orders(layout)] + [one.order for one in layout.sums]
+    parts = tuple(
+        function(part) if part is not None and order == 1 else part
+        for part, order in zip(jet.parts, orders, strict=True)
+    )
+    return jet._replace(parts=parts, stacked=None)
 
 
 def _bundles_and_orders(layout: Layout) -> list[tuple[int, int]]:
@@ -296,6 +318,11 @@ def _sum_of(a: Any, b: Any, factor: float) -> Any:
 
 def _product(x: Tensor | None, y: Tensor | None) -> Tensor | None:
     return None if x is None or y is None else x * y
+
+
+def _calm_product(x: Tensor | None, y: Tensor | None) -> Tensor | None:
+    """A product that is zero where `y` is, whatever `x` is there."""
+    return None if x is None or y is None else torch.where(y == 0, torch.zeros_like(y), x * y)
 
 
 def _total(terms: Sequence[tuple[int, Tensor | None]]) -> Tensor | None:

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from funcsci.autodiff.compositions import COMPOSITIONS, composed
-from funcsci.autodiff.elementwise import ELEMENTWISE, aten
+from funcsci.autodiff.compositions import COMPOSITIONS
+from funcsci.autodiff.elementwise import ELEMENTWISE, aten, unary
 from funcsci.autodiff.jet import Jet, added, bilinear, combined, linear, plain
 
 Rule = Callable[..., Any]
@@ -87,7 +87,8 @@ def _layer(op: Any, x: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def _elementwise(op: Any, x: Jet, *args: Any, **kwargs: Any) -> Jet:
-    return composed(x, op(x.primal, *args, **kwargs), ELEMENTWISE[op.overloadpacket])
+    result: Jet = unary(op.overloadpacket, x, *args, **kwargs)
+    return result
 
 
 def _joined(op: Any, parts: list[Any], *args: Any, **kwargs: Any) -> Any:
@@ -126,12 +127,13 @@ LINEAR = _packets(
     "view _unsafe_view reshape t transpose permute expand unsqueeze squeeze select slice sum mean neg clone "
     "index_select _to_copy contiguous alias lift_fresh_copy lift_fresh positive flip roll cumsum diagonal "
     "diag_embed unfold index gather repeat movedim select_backward slice_backward expand_copy view_copy "
-    "as_strided narrow constant_pad_nd trace _reshape_alias tril triu unsqueeze_copy squeeze_copy"
+    "as_strided narrow constant_pad_nd trace _reshape_alias tril triu unsqueeze_copy squeeze_copy take "
+    "deg2rad rad2deg"
 )
 CONSTANT = _packets(
     "sign floor ceil round trunc detach eq ne lt le gt ge isnan isinf isfinite logical_and logical_or "
     "logical_not zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty sgn signbit "
-    "argmax argmin _new_zeros_with_same_feature_meta"
+    "argmax argmin argsort heaviside floor_divide _new_zeros_with_same_feature_meta"
 )
 SPLIT = _packets("split split_with_sizes unbind chunk")
 RULES: dict[Any, Rule] = {
