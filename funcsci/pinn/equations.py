@@ -5,12 +5,13 @@ import inspect
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.func import vmap
+from torch.func import vjp, vmap
 
 from funcsci import checks
 from funcsci.compile import inside_transform
@@ -167,9 +168,11 @@ class Equations:
 
             found, failed = None, None
             try:
-                # What cannot be done at two points at once cannot be done at many.
+                # What is done here is what is done later: a map over points, and derivatives by values.
                 with torch.enable_grad():
-                    found = vmap(at)(torch.tensor(2 * [middle]).double(), torch.full((2,), 0.5).double())
+                    found = vmap(lambda x, number: vjp(partial(at, x), number)[0])(
+                        torch.tensor(2 * [middle]).double(), torch.full((2,), 0.5).double()
+                    )
             except Exception as error:  # of the user's function, told below
                 failed = error
             taken = bool(calls) and calls[0].differentiates

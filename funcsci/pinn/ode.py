@@ -65,6 +65,7 @@ def ode(
         >>> len(beam.edges.hard)
         4
     """
+    checks.interval(t_span=t_span.tolist() if isinstance(t_span, np.ndarray | Tensor) else t_span)
     named = _fields(equation, coordinate, fields)
     if not isinstance(conditions, Condition | Sequence):
         must = "be a condition, or a list of them"
@@ -188,6 +189,7 @@ def ivp(
         return tuple(field.t - slope for field, slope in zip(fields, slopes, strict=True))
 
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in (*names, "t")]
+    equation.__name__ = getattr(function, "__name__", "function")
     equation.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return ode(
         equation, t_span, dict(zip(names, start, strict=True)), fields=names, reference=reference, text=text
@@ -255,8 +257,7 @@ def _by_field(name: str, values: Start | None, fields: tuple[str, ...] | None) -
             must = f"have one number for each of {', '.join(fields)}"
             raise ValueError(checks.message(must, name, values, f"Try {name}={[0.0] * len(fields)}."))
         given = dict(zip(fields, parts, strict=True))
-    given = {
-        key: one.item() if isinstance(one, Tensor) and one.numel() == 1 else one for key, one in given.items()
-    }
+    single = {key: one for key, one in given.items() if isinstance(one, Tensor) and one.numel() == 1}
+    given |= {key: one.item() for key, one in single.items()}
     checks.finite(**{f"{name}[{key!r}]" if len(fields) > 1 else name: value for key, value in given.items()})
     return {key: float(value) for key, value in given.items()}
