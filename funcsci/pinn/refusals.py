@@ -147,9 +147,9 @@ def explained(error: Exception, expressed: Exception | None, what: str) -> Excep
             return kind(f"In {what}: {one}")
     if isinstance(error, RuntimeError | TypeError | IndexError) and any(sign in str(error) for sign in SIGNS):
         return TypeError(
-            f"{what[0].upper()}{what[1:]} must be made of torch's functions, which take all points at once. Got "
-            "one that needs a number: if, float, an index, or a function of NumPy or math. Use torch.where for "
-            "if, torch.sin for np.sin and math.sin, and pinn.interpolate for a table."
+            f"{what[0].upper()}{what[1:]} must be made of torch's functions, which take all points at once. "
+            "Got one that needs a number: if, float, an index, or a function of NumPy or math. Use "
+            "torch.where for if, torch.sin for np.sin and math.sin, and pinn.interpolate for a table."
         )
     return error
 

@@ -91,7 +91,7 @@ def _several(places: Any) -> bool:
 
 def _numbers(name: str, given: Any) -> NDArray[np.float64]:
     if isinstance(given, Tensor):
-        given = given.detach().cpu()
+        given = given.detach().cpu().numpy()
     try:
         found = np.array(given)
     except (TypeError, ValueError):
