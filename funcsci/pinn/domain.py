@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -46,7 +47,7 @@ class Domain:
             raise TypeError(checks.message("be a dict of ranges", "domain", ranges, 'Try {"x": (0.0, 1.0)}.'))
         if not ranges:
             raise ValueError(checks.message("have a coordinate", "domain", ranges, 'Try {"x": (0.0, 1.0)}.'))
-        ranges = {name: span.tolist() if hasattr(span, "tolist") else span for name, span in ranges.items()}
+        ranges = {name: listed(span) for name, span in ranges.items()}
         for name, span in ranges.items():
             if not isinstance(name, str) or not name.isidentifier() or name in RESERVED:
                 must = f"name coordinates as Python does, but not {', '.join(RESERVED)}"
@@ -103,6 +104,11 @@ class Domain:
     def part(self, name: str, start: float, end: float) -> "Domain":
         """The box with another range of one coordinate."""
         return Domain.of({**self.ranges, name: (start, end)})
+
+
+def listed(value: Any) -> Any:
+    """An array or a tensor as numbers of Python in lists; anything else as it is."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic | Tensor) else value
 
 
 def constant(value: Any, like: Tensor) -> Tensor:

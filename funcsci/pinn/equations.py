@@ -5,12 +5,13 @@ import inspect
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.func import vmap
+from torch.func import vjp, vmap
 
 from funcsci import checks
 from funcsci.compile import inside_transform
@@ -101,7 +102,7 @@ class Equations:
         blank = cls((), known, domain, (), 0)
         read = [blank._read(one) for one in written]
         requests = tuple(dict.fromkeys(request for one in read for request in one.requests))
-        count = sum(one.count for one in read)
+        count = sum(one.size for one in read)
         unused = [name for name in known if name not in {request.field for request in requests}]
         if told and (count < len(known) or unused):
             for name in asked:
@@ -114,8 +115,7 @@ class Equations:
         if unused:
             remedy = "Leave it out of fields, or use it."
             raise ValueError(checks.message("be used by an equation", "fields", unused[0], remedy))
-        functions = tuple(one.written for one in read)
-        return replace(blank, functions=functions, requests=requests, count=count)
+        return replace(blank, functions=tuple(one.written for one in read), requests=requests, count=count)
 
     def residuals(self, values: Values, x: Float[Tensor, "dimensions"]) -> Float[Tensor, "equations"]:
         """What is left of each equation at a point.
@@ -159,22 +159,24 @@ class Equations:
 
             def at(x: Tensor, number: Tensor) -> Tensor:
                 recorder = Recorder(number)
-                recorder.requests = asked
                 if differentiates:
                     calls.append(Call(self.domain.names, x, recorder))
                 found = self._numbers(one, recorder, x, calls[0] if calls else None)
+                asked.update(recorder.requests)
                 return torch.stack([x.new_zeros(()), *found])
 
             found, failed = None, None
             try:
-                # What cannot be done at two points at once cannot be done at many.
+                # What is done here is what is done later: a map over points, and derivatives by values.
                 with torch.enable_grad():
-                    found = vmap(at)(torch.tensor(2 * [middle]).double(), torch.full((2,), 0.5).double())
+                    found = vmap(lambda x, number: vjp(partial(at, x), number)[0])(
+                        torch.tensor(2 * [middle]).double(), torch.full((2,), 0.5).double()
+                    )
             except Exception as error:  # of the user's function, told below
                 failed = error
             taken = bool(calls) and calls[0].differentiates
-            count = 0 if found is None else found.shape[1] - 1
-            return Read(one._replace(differentiates=taken), tuple(asked), count, found, failed)
+            size = 0 if found is None else found.shape[1] - 1
+            return Read(one._replace(differentiates=taken), tuple(asked), size, found, failed)
 
         expressed = called(differentiates=True)
         read = expressed if expressed.written.differentiates else called(differentiates=False)
@@ -197,14 +199,14 @@ class Read(NamedTuple):
     Attributes:
         written: the equation.
         requests: what it asks of fields.
-        count: how many numbers it returns.
-        found: zero and these numbers, shape `(2, 1 + count)`; None where it failed.
+        size: how many numbers it returns.
+        found: zero and these numbers, shape `(2, 1 + size)`; None where it failed.
         failed: what it raised.
     """
 
     written: Written
     requests: tuple[Request, ...]
-    count: int
+    size: int
     found: Tensor | None
     failed: Exception | None
 

@@ -131,7 +131,7 @@ class Expression(Quantity):
 
         def compute(values: Values) -> Tensor:
             start = {leaf: values.leaves[leaf] for leaf in self._leaves}
-            rates = {leaf: values.leaves[more] for leaf, more in raised.items()}
+            rates: dict[Leaf, Tensor] = {leaf: values.leaves[more] for leaf, more in raised.items()}
 
             def along(s: Tensor) -> Tensor:
                 moved = {leaf: start[leaf] + s * rate for leaf, rate in rates.items()}
@@ -167,7 +167,7 @@ class Expression(Quantity):
         return len(self.value) if self.value.dim() else self._no_parts()
 
     def __iter__(self) -> Any:
-        return iter(torch.unbind(self)) if self.value.dim() else self._no_parts()  # type: ignore[call-overload]
+        return iter(self._operate(torch.unbind, self)) if self.value.dim() else self._no_parts()
 
     def _no_parts(self) -> Any:
         self._needs_numbers(

@@ -138,19 +138,18 @@ def clash(face: Face, others: Sequence[Face], x: Tensor, domain: Domain, missed:
             continue
         corner = replaced(replaced(x, face.index, face.end(domain)), other.index, other.end(domain))
         (one, first), (two, second) = face.terms[0], other.terms[0]
-        asked = float(along(face.at, corner, other.index, second)) / one
-        against = float(along(other.at, corner, face.index, first)) / two
+        asked = float(along(face.at, corner, other.index, second)) / one + 0.0  # no -0
+        against = float(along(other.at, corner, face.index, first)) / two + 0.0
         found.append((abs(asked - against), asked, against, other, corner, first, second))
     apart, asked, against, other, corner, first, second = max(found, key=lambda item: item[0])
+    here = face.describe(domain)
     if apart < 1e-3 * missed:  # what they give agrees, but not what follows from it
-        return (
-            f"{face.describe(domain)}, which the others of {face.field} miss by {missed:.2g} near {named(x)}"
-        )
+        return f"{here}, which the other conditions of {face.field} miss by {missed:.2g} near {named(x)}"
     names = [domain.names[face.index]] * first + [domain.names[other.index]] * second
     what = "".join(f" by {name}" for name in names)
     what = f"the derivative of {face.field}{what}" if names else face.field
     return (
-        f"{face.describe(domain)} and {other.describe(domain)}, which ask that {what} be {asked:.4g} and "
+        f"{here} and {other.describe(domain)}, which ask that {what} be {asked:.4g} and "
         f"{against:.4g} at {named(corner)}"
     )
 

@@ -125,14 +125,18 @@ def _forwarded(act: Callable[..., Any], *, reflected: bool) -> Callable[..., Any
 
 
 PLAIN = (
-    "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "neg", "pos", "abs",
+    "add", "sub", "mul", "truediv", "mod", "pow", "matmul", "neg", "pos", "abs",
     "lt", "le", "gt", "ge", "eq", "ne",
 )  # fmt: skip
 REFLECTED = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
-for _name in PLAIN:
-    setattr(Quantity, f"__{_name}__", _forwarded(getattr(operator, f"__{_name}__"), reflected=False))
-for _name in REFLECTED:
-    setattr(Quantity, f"__r{_name}__", _forwarded(getattr(operator, f"__{_name}__"), reflected=True))
+OPERATORS: dict[str, Callable[..., Any]] = {
+    **{name: getattr(operator, f"__{name}__") for name in PLAIN},
+    "floordiv": lambda a, b: torch.floor(a / b),  # that of torch has no derivative
+}
+for _name, _act in OPERATORS.items():
+    setattr(Quantity, f"__{_name}__", _forwarded(_act, reflected=False))
+    if _name in REFLECTED:
+        setattr(Quantity, f"__r{_name}__", _forwarded(_act, reflected=True))
 
 
 class Field(Quantity):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.func import vmap
+from torch.func import vjp, vmap
 
 from funcsci import checks
 from funcsci.compile import inside_transform
@@ -121,7 +121,7 @@ class NamedFunction:
         """
         middle = [0.5 * (a + b) for a, b in zip(self.domain.lower, self.domain.upper, strict=True)]
         with torch.enable_grad():
-            found = vmap(self)(torch.tensor(2 * [middle]).double())
+            found = vmap(lambda x: vjp(self, x)[0])(torch.tensor(2 * [middle]).double())
         if found.requires_grad and not inside_transform():
             raise TypeError(
                 f"Constants of {self.what} must not require a gradient: a solve finds fields, and no "
@@ -175,10 +175,12 @@ class NamedFunction:
             result = result.item()
         if isinstance(result, numbers.Real) and not isinstance(result, bool):
             return constant(float(result), x)
-        if not isinstance(result, Tensor) or result.numel() != 1 or result.is_complex():
-            came = f"a tensor of shape {tuple(result.shape)}" if isinstance(result, Tensor) else repr(result)
+        tensor = isinstance(result, Tensor)
+        if not tensor or result.numel() != 1 or result.is_complex() or result.dtype == torch.bool:
+            came = f"a {result.dtype} tensor of shape {tuple(result.shape)}" if tensor else repr(result)
             raise TypeError(
                 f"The function of {self.what} must return a number at each point. Got {came}. "
                 "Write it with torch's functions of its arguments, as torch.sin(x)."
             )
-        return result.reshape(())
+        number: Tensor = result.reshape(())
+        return number if number.is_floating_point() else number.to(x.dtype)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from funcsci import checks
 from funcsci.pinn.conditions import Condition, initial
+from funcsci.pinn.domain import listed
 from funcsci.pinn.equations import Equation, arguments
 from funcsci.pinn.problem import Problem, Reference, make_problem
 from funcsci.pinn.solution import Solution
@@ -65,6 +66,7 @@ def ode(
         >>> len(beam.edges.hard)
         4
     """
+    checks.interval(t_span=listed(t_span))
     named = _fields(equation, coordinate, fields)
     if not isinstance(conditions, Condition | Sequence):
         must = "be a condition, or a list of them"
@@ -188,6 +190,7 @@ def ivp(
         return tuple(field.t - slope for field, slope in zip(fields, slopes, strict=True))
 
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in (*names, "t")]
+    equation.__name__ = getattr(function, "__name__", "function")
     equation.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return ode(
         equation, t_span, dict(zip(names, start, strict=True)), fields=names, reference=reference, text=text
@@ -248,15 +251,12 @@ def _by_field(name: str, values: Start | None, fields: tuple[str, ...] | None) -
             checks.one_of(fields, **{f"{name}, a field": key})
         given = dict(values)
     else:
-        if isinstance(values, np.ndarray | Tensor):
-            values = values.tolist()
-        parts = list(values) if isinstance(values, Sequence) and not isinstance(values, str) else [values]
+        found = listed(values)
+        parts = list(found) if isinstance(found, Sequence) and not isinstance(found, str) else [found]
         if len(parts) != len(fields):
             must = f"have one number for each of {', '.join(fields)}"
             raise ValueError(checks.message(must, name, values, f"Try {name}={[0.0] * len(fields)}."))
         given = dict(zip(fields, parts, strict=True))
-    given = {
-        key: one.item() if isinstance(one, Tensor) and one.numel() == 1 else one for key, one in given.items()
-    }
+    given = {key: listed(value) for key, value in given.items()}
     checks.finite(**{f"{name}[{key!r}]" if len(fields) > 1 else name: value for key, value in given.items()})
     return {key: float(value) for key, value in given.items()}

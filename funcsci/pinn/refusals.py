@@ -145,16 +145,19 @@ def explained(error: Exception, expressed: Exception | None, what: str) -> Excep
         if isinstance(one, Refused):
             kind = next(kind for kind in (TypeError, ValueError, AttributeError) if isinstance(one, kind))
             return kind(f"In {what}: {one}")
-    if isinstance(error, RuntimeError | TypeError) and any(sign in str(error) for sign in SIGNS):
+    if isinstance(error, RuntimeError | TypeError | IndexError) and any(sign in str(error) for sign in SIGNS):
         return TypeError(
-            f"{what} must be made of torch's functions, which take all points at once. Got one that "
-            "needs a number: if, float, an index, or a function of NumPy or math. Use torch.where for if, "
-            "torch.sin for np.sin and math.sin, and pinn.interpolate for a table."
+            f"{what[0].upper()}{what[1:]} must be made of torch's functions, which take all points at once. "
+            "Got one that needs a number: if, float, an index, or a function of NumPy or math. Use "
+            "torch.where for if, torch.sin for np.sin and math.sin, and pinn.interpolate for a table."
         )
     return error
 
 
-SIGNS = ("vmap", "data-dependent", "data pointer", "numpy()", ".item()", "_local_scalar_dense", "functorch")
+SIGNS = (
+    "vmap", "data-dependent", "data pointer", "numpy()", ".item()", "_local_scalar_dense", "functorch",
+    "used as indices",
+)  # fmt: skip
 """Words of the errors by which torch says that a tensor has no one number."""
 
 

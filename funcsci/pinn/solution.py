@@ -147,11 +147,8 @@ class Solution:
         which = self._field(field)
         operator = self._operator(name)
 
-        def at_point(x: Tensor) -> Tensor:
-            mode = self.settings.derivatives
-            return partials(self.function, (operator,), derivatives=mode)(x)[0][which : which + 1]
-
-        return self._at(vmap(at_point), coordinates, by_name)
+        found = partials(self.function, (operator,), derivatives=self.settings.derivatives)
+        return self._at(vmap(lambda x: found(x)[0][which : which + 1]), coordinates, by_name)
 
     def residual(self, *coordinates: Given, **by_name: Given) -> Any:
         """What is left of the equations at points, in their own units; zero for the exact solution.
@@ -165,11 +162,8 @@ class Solution:
         """
         equations = self.problem.equations
         needed = Differentiated(self.fields, equations.requests, self.settings.derivatives)
-
-        def at_point(x: Tensor) -> Tensor:
-            return equations.residuals(needed.values(self.function, x), x)
-
-        return self._at(vmap(at_point), coordinates, by_name)
+        at_points = vmap(lambda x: equations.residuals(needed.values(self.function, x), x))
+        return self._at(at_points, coordinates, by_name)
 
     def exact(self, *coordinates: Given, **by_name: Given) -> Any:
         """The exact solution that the problem came with.
@@ -412,9 +406,8 @@ class Solution:
             must = "be given, as a function of the coordinates"
             names = ", ".join(self.problem.domain.names)
             raise ValueError(checks.message(must, "reference", None, f"Try reference=lambda {names}: ..."))
-        return NamedFunction.of(
-            found, self.problem.domain, "the reference", several=len(self.fields)
-        ).at_points
+        several = len(self.fields)
+        return NamedFunction.of(found, self.problem.domain, "the reference", several=several).at_points
 
     def _grid(self, count: int | None) -> tuple[list[Tensor], Tensor]:
         """Equally spaced coordinates, on the CPU, and all points that they make, where the parameters are."""

@@ -168,11 +168,9 @@ def solve(
 
 
 def _level() -> int:
-    """The level of the stack that called the package, which a warning points at."""
-    frame, level = inspect.currentframe(), 0
-    while (
-        frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == __package__.split(".")[0]
-    ):
+    """The level of the stack at which the package was called, where a warning points to."""
+    frame, level, package = inspect.currentframe(), 0, __name__.split(".")[0]
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == package:
         frame, level = frame.f_back, level + 1
     return level
 

@@ -56,7 +56,8 @@ def interpolate(
         ... )
     """
     checks.one_of(METHODS, method=method)
-    axes = [_numbers("places", one) for one in (places if _several(places) else (places,))]
+    several = places if isinstance(places, tuple) and any(np.ndim(one) for one in places) else (places,)
+    axes = [_numbers("places", one) for one in several]
     table = _numbers("values", values)
     for axis in axes:
         if axis.ndim != 1 or len(axis) < 2 or not (np.diff(axis) > 0).all():
@@ -73,25 +74,22 @@ def interpolate(
 
     def at(*x: Any) -> Tensor:
         if has_torch_function(x):  # a field, or an expression
-            return handle_torch_function(at, x, *x)  # type: ignore[no-any-return]
+            found: Tensor = handle_torch_function(at, x, *x)
+            return found
         if len(x) != len(axes):
             must = f"be given {len(axes)} coordinates"
             raise TypeError(checks.message(must, "a table", len(x), "Pass one for each of places."))
         given = [one if isinstance(one, Tensor) else torch.tensor(one, dtype=torch.float64) for one in x]
         given = [one if one.is_floating_point() else one.double() for one in given]
-        return read(*torch.broadcast_tensors(*given)) if len(given) > 1 else read(*given)
+        shape = np.broadcast_shapes(*(tuple(one.shape) for one in given))
+        return read(*(one.expand(shape) for one in given))
 
     return at
 
 
-def _several(places: Any) -> bool:
-    """Whether these are the places of several coordinates."""
-    return isinstance(places, tuple) and bool(places) and not all(np.ndim(one) == 0 for one in places)
-
-
 def _numbers(name: str, given: Any) -> NDArray[np.float64]:
     if isinstance(given, Tensor):
-        given = given.detach().cpu()
+        given = given.detach().cpu().numpy()
     try:
         found = np.array(given)
     except (TypeError, ValueError):
@@ -159,13 +157,14 @@ def _product(
         return [(before, 1 - share), (piece.clamp(max=last), share)]
 
     def read(*x: Tensor) -> Tensor:
-        flat, total = _like(table.reshape(-1), x[0]), None
+        flat, terms = _like(table.reshape(-1), x[0]), []
         for cell in itertools.product(*(corners(axis, one) for axis, one in zip(axes, x, strict=True))):
-            place = sum((stride * one for stride, (one, _) in zip(strides, cell, strict=True)), 0)
-            term = _taken(flat, place)
-            for _, share in cell:
-                term = term * share
-            total = term if total is None else total + term
+            (place, share), *others = cell
+            place = strides[0] * place
+            for stride, (further, factor) in zip(strides[1:], others, strict=True):
+                place, share = place + stride * further, share * factor
+            terms.append(share * _taken(flat, place))
+        total: Tensor = sum(terms[1:], terms[0])
         return total
 
     return read

@@ -113,12 +113,9 @@ def numbers(expression, symbols, x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_a_derivative_of_an_expression_is_the_one_that_sympy_finds(name: str, derivatives: str) -> None:
     equation, expected = EXPRESSIONS[name]
-    if "v" not in equation.__code__.co_varnames:
-        wrapped = equation
-    else:  # as many equations as fields
-        wrapped = [equation, lambda v: v]
+    several = [equation, lambda v: v] if "v" in equation.__code__.co_varnames else equation
     x = points(BOX)
-    found = residuals(wrapped, fields, BOX, x, derivatives)
+    found = residuals(several, fields, BOX, x, derivatives)
     torch.testing.assert_close(found, numbers(expected, (X, Y, T), x), rtol=1e-11, atol=1e-11)
 
 
@@ -267,7 +264,7 @@ def test_a_nonlinear_flux_is_solved_in_a_box() -> None:
     solution = pinn.solve_pde(
         lambda u, x, t: u.t - (u * u.x).x - source(x, t), {"x": (0.0, 1.0), "t": (0.0, 1.0)},
         [pinn.initial(lambda x: 2 + x * (1 - x)), pinn.dirichlet("x", 2.0)],
-        reference=lambda x, t: 2 + x * (1 - x) * torch.exp(-t), method="random_features", hidden=(60,), points=200,
-        tol=1e-3, progress=False,
+        reference=lambda x, t: 2 + x * (1 - x) * torch.exp(-t), method="random_features",
+        hidden=(60,), points=200, tol=1e-3, progress=False,
     )  # fmt: skip
     assert solution.relative_l2 < 1e-5
