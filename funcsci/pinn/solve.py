@@ -104,7 +104,8 @@ def solve(
             as the one before.
         causal: for first-order methods: how strictly earlier times are to be solved before later ones
             count, about 1 to 100; 0 is not at all.
-        start: a solution of the same fields to go on from.
+        start: a solution of the same fields to go on from, of one network of the kind that is asked for by
+            the other options; its problem may have other equations, conditions and ranges.
         seed: an integer; the same seed gives the same solution.
         dtype: `torch.float64` or `torch.float32`.
         device: where to compute. None: CUDA where there is one, else the CPU.
@@ -144,7 +145,8 @@ def solve(
         must = "be 1 for a problem without built-in initial conditions of all orders"
         raise ValueError(checks.message(must, "slabs", slabs, "Leave slabs out."))
     begun = time.perf_counter()
-    found = _solve(problem, settings, slabs, stages, _begin(start, problem), automatic=method is None)
+    begin = _begin(start, problem, settings, slabs)
+    found = _solve(problem, settings, slabs, stages, begin, automatic=method is None)
     stages_of, states = [_own(part.stages) for part in found.parts], [part.state for part in found.parts]
     solution = Solution(
         parts=assemble(problem, settings, found.spans, stages_of, states),
@@ -219,7 +221,7 @@ def _ended(found: Marched, why: str) -> Marched:
     return found._replace(status=found.status._replace(reason=f"{why}; {found.status.reason}"), stopped=why)
 
 
-def _begin(start: Solution | None, problem: Problem) -> Part | None:
+def _begin(start: Solution | None, problem: Problem, settings: Settings, slabs: int | None) -> Part | None:
     """The part of a given solution that a solve can start from."""
     if start is None:
         return None
@@ -232,7 +234,37 @@ def _begin(start: Solution | None, problem: Problem) -> Part | None:
         )
     if len(start.parts) > 1 or len(start.parts[0].stages) > 1:
         raise ValueError("start must be one network. Got one in slabs or stages. Leave start out.")
-    return start.parts[0]
+    if slabs is not None and slabs > 1:
+        raise ValueError(checks.message("be 1 where there is a start", "slabs", slabs, "Leave start out."))
+    (stage,) = start.parts[0].stages
+    asked = settings.network
+    if not asked.hidden:
+        asked = asked._replace(hidden=stage.shape.hidden)
+    others = _unlike(stage.shape, start.problem, asked, problem)
+    if others:
+        raise ValueError(
+            f"start must hold a network of the kind that is asked for. Got one with {'; '.join(others)}. "
+            "Pass the options and the periodic coordinates that it was solved with, or leave start out."
+        )
+    params = tree.map(lambda leaf: leaf.to(**settings.where), stage.params)
+    return start.parts[0]._replace(stages=(stage._replace(shape=asked, params=params),))
+
+
+def _unlike(came: NetworkSettings, first: Problem, asked: NetworkSettings, problem: Problem) -> list[str]:
+    """Why a network for one problem is none for another, in words; nothing where its parameters fit."""
+
+    def told(shape: NetworkSettings, one: Problem) -> dict[str, str]:
+        named = {f"{name}=": repr(value) for name, value in shape._asdict().items()}
+        return {"periodic in ": repr(tuple(one.domain.names[place] for place in one.periodic)), **named}
+
+    theirs, ours = told(came, first), told(asked, problem)
+    if not (came.fourier_features and asked.fourier_features):
+        ours["fourier_scale="] = theirs["fourier_scale="]  # nothing is drawn by it
+    if not (first.periodic and problem.periodic):
+        ours["harmonics="] = theirs["harmonics="]
+    return [
+        f"{name}{theirs[name]}, where {one} is asked for" for name, one in ours.items() if theirs[name] != one
+    ]
 
 
 def _own(stages: Sequence[Stage]) -> list[Stage]:

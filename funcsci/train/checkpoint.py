@@ -11,7 +11,7 @@ from funcsci import checks, tree
 from funcsci.storage import DamagedFileError, Format
 from funcsci.tree import PyTree
 
-FILE = Format("funcsci.checkpoint", 1, writer="train.save_checkpoint")
+FILE = Format("funcsci.checkpoint", 2, writer="train.save_checkpoint")
 NAME = "step-{:012d}.safetensors"
 PATTERN = re.compile(r"step-\d{12}\.safetensors")
 

@@ -86,7 +86,7 @@ def traced_alike(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 def _pairs(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for name in dict.fromkeys((*then, *now)):
         one, other = then.get(name, "missing"), now.get(name, "missing")
-        if one != other and not (one != one and other != other):  # nan is nan
+        if one != other:
             yield f"{name} was {one} and is {other}"
 
 
@@ -125,9 +125,14 @@ def _optimizer(optimizer: Optimizer, params: Params) -> dict[str, Any]:
     named = zip(tree.paths(state, "optimizer_state"), leaves, strict=True)
     return {
         "update": _told(fingerprint(update, zeros, state, zeros, value)),
-        "numbers": {name: leaf.item() for name, leaf in named if leaf.dim() == 0},
+        "numbers": {name: _number(leaf) for name, leaf in named if leaf.dim() == 0},
         "state": _joined(leaves),
     }
+
+
+def _number(leaf: Scalar) -> str:
+    """A number with as many digits as its dtype tells apart."""
+    return str((leaf.float() if leaf.dtype == torch.bfloat16 else leaf).detach().cpu().numpy())
 
 
 def _shapes(batch: PyTree) -> dict[str, str]:

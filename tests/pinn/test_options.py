@@ -7,6 +7,7 @@ import torch
 
 from funcsci import pinn
 from funcsci.pinn import Solution
+from funcsci.pinn.methods import METHODS
 
 
 def decay(**options) -> Solution:
@@ -99,3 +100,66 @@ def test_a_start_must_be_of_the_same_fields_and_one_network() -> None:
         lambda: pinn.solve(other, start=one, progress=False),
     )
     refused(ValueError, "start must be one network", lambda: decay(start=several))
+
+
+HEAT = {"x": (0.0, 1.0), "t": (0.0, 0.2)}
+KINDS = {
+    "activation": ({"activation": "sin"}, "activation='sin', where 'tanh' is asked for"),
+    "widths": ({"hidden": (7,)}, "hidden=(7,), where (8,) is asked for"),
+    "frequencies": ({"fourier_features": 3}, "fourier_features=3, where 0 is asked for"),
+    "sine network": ({"activation": "siren"}, "activation='siren', where 'tanh' is asked for"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_start_of_another_kind_is_refused_by_every_method(kind) -> None:
+    start = decay(**{"hidden": (8,), "method": "random_features", "tol": 10.0, **kind[0]})
+    story = f"start must hold a network of the kind that is asked for. Got one with {kind[1]}"
+    for method in METHODS:
+        refused(
+            ValueError,
+            re.escape(story),
+            lambda method=method: decay(hidden=(8,), method=method, start=start, steps=1),
+        )
+
+
+def heat(*conditions) -> pinn.Problem:
+    first = pinn.initial(lambda x: torch.sin(2 * torch.pi * x))
+    return pinn.pde(lambda u: u.t - 0.1 * u.xx, HEAT, [first, *conditions])
+
+
+def test_a_start_that_sees_another_point_is_refused_by_every_method() -> None:
+    options = {"hidden": (8,), "progress": False, "tol": 10.0}
+    edges, periodic = heat(pinn.dirichlet("x", 0.0)), heat(pinn.periodic("x"))
+    for first, second, more, story in (
+        (edges, periodic, {}, "periodic in (), where ('x',) is asked for"),
+        (periodic, edges, {}, "periodic in ('x',), where () is asked for"),
+        (periodic, periodic, {"harmonics": 2}, "harmonics=2, where 1 is asked for"),
+    ):
+        start = pinn.solve(first, method="random_features", **options, **more)
+        for method in (None, *METHODS):
+            refused(
+                ValueError,
+                re.escape(f"start must hold a network of the kind that is asked for. Got one with {story}"),
+                lambda second=second, start=start, method=method: pinn.solve(
+                    second, start=start, method=method, **options
+                ),
+            )
+
+
+def test_a_start_may_have_other_conditions_another_dtype_and_settings_without_effect() -> None:
+    options = {"hidden": (8,), "progress": False, "tol": 10.0}
+    start = pinn.solve(
+        heat(pinn.dirichlet("x", 0.0)), method="random_features", dtype=torch.float32,
+        harmonics=3, fourier_scale=2.0, **options,
+    )  # fmt: skip
+    other = heat(pinn.neumann("x", 0.0))
+    found = pinn.solve(other, start=start, method="levenberg_marquardt", steps=0, **options)
+    (theirs,), (ours,) = start.params[0], found.params[0]  # the last layer is eliminated
+    for one, mine in zip(ours["layers"][0].values(), theirs["layers"][0].values(), strict=True):
+        assert one.dtype == torch.float64 and torch.equal(one, mine.double())
+
+
+def test_a_solve_in_slabs_has_no_start() -> None:
+    start = decay(hidden=(8,))
+    refused(ValueError, "slabs must be 1 where there is a start", lambda: decay(start=start, slabs=2))
