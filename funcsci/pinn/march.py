@@ -6,13 +6,21 @@ from typing import NamedTuple
 from funcsci import progress
 from funcsci.optim import Status
 from funcsci.pinn.interface import State
+from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.parts import Part, slab, solve_part, state_after
 from funcsci.pinn.problem import Problem
 from funcsci.pinn.settings import Outcome, Settings
 from funcsci.pinn.task import make_task
 
-SHORTEST = 1 / 512
-"""The shortest slab, as a share of the whole, before marching gives up."""
+FIRST = 0.5
+"""The first slab that is tried where the whole was too long, as a share of it."""
+SHORTEST, SHORTEST_SEARCHED = 1 / 512, 1 / 64
+"""The shortest slab, as a share of the whole, before marching gives up; the second for an equation in a box that
+is not linear, where training all parameters may cost less."""
+EASY = 0.1
+"""A slab was easy, where slopes are searched for, if its residual is at most this share of `tol`."""
+ENOUGH = 0.01
+"""A slab with waves, or of an equation in a box that is not linear, is solved to this share of `tol` at best."""
 GROW, SHRINK = 1.5, 0.5
 """What the length of a slab is multiplied by after one that was solved easily, and after one that was not."""
 
@@ -53,9 +61,9 @@ def in_equal_slabs(problem: Problem, settings: Settings, count: int, stages: int
         stages: as in `solve_part`.
         name: of the coordinate to march along.
     """
-    make_task(
-        problem, settings, settings.network._replace(hidden=(1,))
-    )  # the whole is checked, not its slabs
+    # Conditions are checked on the whole: what a slab begins with is not the user's.
+    make_task(problem, settings, settings.network._replace(hidden=(1,)))
+    settings = _for_slabs(problem, settings)
     start, end = problem.domain.ranges[name]
     edges = [start + (end - start) * number / count for number in range(count)] + [end]
     begun = time.perf_counter()
@@ -69,13 +77,14 @@ def in_equal_slabs(problem: Problem, settings: Settings, count: int, stages: int
             )
             parts.append(part)
             outcomes.append(_since(outcome, begun))
+            settings = settings._replace(chosen=outcome.chosen)
             bar.update()
             bar.set_postfix_str(f"residual {outcome.error:.1e}", refresh=False)
     return _marched(parts, outcomes, settings.tol, name)
 
 
 def adaptively(
-    problem: Problem, settings: Settings, stages: int, name: str, *, first: float
+    problem: Problem, settings: Settings, stages: int, name: str, *, linear: bool
 ) -> Marched | None:
     """Solve slabs as long as `tol` allows; None where even the shortest are too long.
 
@@ -84,11 +93,15 @@ def adaptively(
         settings: of the solver.
         stages: as in `solve_part`.
         name: of the coordinate to march along.
-        first: the length of the first attempt.
+        linear: whether the equations are.
     """
+    settings = _for_slabs(problem, settings)
     start, end = problem.domain.ranges[name]
     shortest = SHORTEST * (end - start)
-    now, length, begun, state = start, first, time.perf_counter(), None
+    if problem.domain.dimensions > 1 and not linear:
+        shortest = SHORTEST_SEARCHED * (end - start)
+        settings = settings._replace(aim=max(settings.aim, ENOUGH * settings.tol))
+    now, length, begun, state = start, FIRST * (end - start), time.perf_counter(), None
     parts: list[Part] = []
     outcomes: list[Outcome] = []
     with progress.bar(1_000, "marching", shown=settings.progress) as bar:
@@ -107,7 +120,9 @@ def adaptively(
             now = stop
             if now < end:
                 state = state_after(problem, name, part, settings)
-            if outcome.network.hidden[-1] == min(_widths(outcomes)):
+            settings = settings._replace(chosen=outcome.chosen)
+            easy = outcome.chosen is None or outcome.error <= EASY * settings.tol
+            if easy and outcome.network.hidden[-1] == min(_widths(outcomes)):
                 length *= GROW
     return _marched(parts, outcomes, settings.tol, name)
 
@@ -137,6 +152,14 @@ def _solved(
         status = Status(state.error <= settings.tol, f"{reason} (tol {settings.tol:.1e})")
         outcome = outcome._replace(error=state.error, status=status)
     return part._replace(state=state), outcome
+
+
+def _for_slabs(problem: Problem, settings: Settings) -> Settings:
+    """Waves for a periodic problem, where nothing else was asked for: a state changes little in a slab."""
+    if not problem.periodic or settings.network != NetworkSettings(()):
+        return settings
+    aim = max(settings.aim, ENOUGH * settings.tol)
+    return settings._replace(network=NetworkSettings((), activation="waves"), aim=aim)
 
 
 def _widths(outcomes: list[Outcome]) -> list[int]:

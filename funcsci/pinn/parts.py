@@ -92,7 +92,9 @@ def solve_part(
         # What is left is finer than what was found: each network is twice as wide as the one before.
         wider = tuple(2**number * width for width in settings.network.hidden)
         again = settings._replace(
-            key=random.fold_in(settings.key, number), network=settings.network._replace(hidden=wider)
+            key=random.fold_in(settings.key, number),
+            network=settings.network._replace(hidden=wider),
+            chosen=None,
         )
         amplitude = outcome.error * _size(part, settings)
         make = partial(make_task, problem, again, before=part.function, amplitude=amplitude)
@@ -102,7 +104,8 @@ def solve_part(
             outcome = outcome._replace(losses=losses, seconds=seconds)
             break
         part = rebuilt(problem, settings, [*part.stages, Stage(found.network, amplitude, found.params)])
-        outcome = found._replace(losses=losses, seconds=seconds, steps=outcome.steps + found.steps)
+        steps, chosen = outcome.steps + found.steps, outcome.chosen
+        outcome = found._replace(losses=losses, seconds=seconds, steps=steps, chosen=chosen)
     return part, outcome
 
 

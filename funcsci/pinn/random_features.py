@@ -12,7 +12,7 @@ from funcsci.compile import jit
 from funcsci.optim import Status
 from funcsci.pinn.last_layer import LastLayer, jets, solve_last_layer
 from funcsci.pinn.network import NetworkSettings
-from funcsci.pinn.settings import Outcome, Settings
+from funcsci.pinn.settings import Chosen, Outcome, Settings
 from funcsci.pinn.task import Task
 from funcsci.tree import Params
 
@@ -34,6 +34,8 @@ HOPE = 0.1
 """Wider layers are tried for a nonlinear equation while the residual falls to this share, of 1 at first."""
 WORTH = 0.9
 """A change of slopes is kept if it lowers the residual to this share."""
+NEARLY = 3.0
+"""Slopes are kept from slab to slab while the residual is at most so many times the first one with them."""
 
 
 def random_features(make: MakeTask, settings: Settings) -> Outcome:
@@ -50,12 +52,13 @@ def random_features(make: MakeTask, settings: Settings) -> Outcome:
     best: Outcome | None = None
     losses: list[float] = []
     seconds: list[float] = []
-    slopes: Tensor | None = None
+    chosen = settings.chosen
     for shape in _shapes(make, settings):
         attempts = Attempts(make(shape))
-        if slopes is None and attempts.several and attempts.task.trial.network.spreads:
-            slopes = chosen_slopes(attempts)
-        found = attempts.solve(slopes)
+        searched = attempts.several and attempts.task.trial.network.spreads
+        if searched and (chosen is None or chosen is settings.chosen or shape.activation == "waves"):
+            chosen = chosen_slopes(attempts, chosen)
+        found = attempts.solve(None if chosen is None else torch.tensor(chosen.slopes, dtype=torch.float64))
         error = attempts.task.error(found.params)
         elapsed = time.perf_counter() - begun - found.seconds[-1]
         losses += [2 * loss for loss in found.losses]
@@ -67,7 +70,9 @@ def random_features(make: MakeTask, settings: Settings) -> Outcome:
         status = Status(error <= settings.tol, reason)
         last = math.inf if best is None else best.error
         if best is None or error < last:
-            best = Outcome("random_features", shape, found.params, error, losses, seconds, status, "eager", 0)
+            best = Outcome(
+                "random_features", shape, found.params, error, losses, seconds, status, "eager", 0, chosen
+            )
         if error <= settings.aim or (error > HOPE * min(last, 1.0) and not attempts.task.affine):
             break
     assert best is not None
@@ -80,7 +85,10 @@ def _shapes(make: MakeTask, settings: Settings) -> list[NetworkSettings]:
         return [settings.network]
     one = make(settings.network._replace(hidden=(1,)))
     widths = LINE_WIDTHS if one.problem.domain.dimensions == 1 else BOX_WIDTHS
-    return [settings.network._replace(hidden=(width,)) for width in widths if width <= settings.widest]
+    least = 0 if settings.chosen is None else settings.chosen.width
+    return [
+        settings.network._replace(hidden=(width,)) for width in widths if least <= width <= settings.widest
+    ]
 
 
 class Attempts:
@@ -119,25 +127,29 @@ class Attempts:
         return solve_last_layer(self.programs, self.drawn(slopes), self.training, self.task.problem.fields)
 
 
-def chosen_slopes(attempts: Attempts) -> Tensor:
+def chosen_slopes(attempts: Attempts, before: Chosen | None = None) -> Chosen:
     """The largest slopes of features along each input that leave the least residual, by coordinate search.
 
     Args:
         attempts: at the width at which to search.
+        before: what was chosen for the slab before, or at the width before: where the search begins. If it
+            serves nearly as well as it did there, there is none.
 
     Source: Dong and Yang (2022), arXiv:2110.14121, who search for one such number.
     """
-    weight = attempts.drawn(None)["layers"][0]["weight"]
-    enough = attempts.task.settings.aim
+    width, inputs = attempts.drawn(None)["layers"][0]["weight"].shape
     judge = attempts.task.judge(SEARCHED_POINTS, backend=attempts.backend)
 
     def error(slopes: Tensor) -> float:
         return judge(attempts.solve(slopes).params)
 
-    slopes = torch.full((weight.shape[1],), 2.0, dtype=torch.float64)
+    slopes = torch.tensor((2.0,) * inputs if before is None else before.slopes, dtype=torch.float64)
     least = error(slopes)
+    if before is not None and before.width == width and least <= NEARLY * before.error:
+        return before
+    enough = attempts.task.settings.aim
     everywhere = [torch.full_like(slopes, factor) for factor in FACTORS]
-    for factors in (FACTORS, FINE_FACTORS):
+    for factors in (FACTORS, FINE_FACTORS) if before is None else (FINE_FACTORS,):
         ways = everywhere if factors is FACTORS else []
         ways = ways + [
             torch.where(torch.arange(len(slopes)) == place, factor, 1.0).to(slopes)
@@ -147,4 +159,4 @@ def chosen_slopes(attempts: Attempts) -> Tensor:
         for way in ways:
             while least > enough and (found := error(slopes * way)) < WORTH * least:
                 slopes, least = slopes * way, found
-    return slopes
+    return Chosen(width, tuple(slopes.tolist()), least)

@@ -11,6 +11,20 @@ from funcsci.random import Key
 from funcsci.tree import Params
 
 
+class Chosen(NamedTuple):
+    """What random features were found to suit a slab, for the next one to begin with.
+
+    Attributes:
+        width: how many.
+        slopes: the largest along each input.
+        error: the relative residual when they were chosen.
+    """
+
+    width: int
+    slopes: tuple[float, ...]
+    error: float
+
+
 class Settings(NamedTuple):
     """A solver's settings, checked and complete; None is left where the method decides.
 
@@ -30,6 +44,7 @@ class Settings(NamedTuple):
         device: where to compute.
         backend: as in `jit`.
         progress: whether to show progress.
+        chosen: the features of the slab before; None where there is none.
     """
 
     key: Key
@@ -47,6 +62,7 @@ class Settings(NamedTuple):
     device: torch.device = torch.device("cpu")
     backend: str | None = None
     progress: bool = False
+    chosen: Chosen | None = None
 
     @property
     def where(self) -> dict[str, Any]:
@@ -81,6 +97,7 @@ class Outcome(NamedTuple):
         status: whether `tol` was met, and why the method ended.
         backend: what the steps ran on.
         steps: how many were taken.
+        chosen: the random features that suited, where their slopes were searched for.
     """
 
     method: str
@@ -92,3 +109,4 @@ class Outcome(NamedTuple):
     status: Status
     backend: str
     steps: int
+    chosen: Chosen | None = None
