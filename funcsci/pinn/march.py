@@ -7,6 +7,7 @@ from funcsci import progress
 from funcsci.optim import Status
 from funcsci.pinn.interface import State
 from funcsci.pinn.judging import EXPLAINED
+from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.outcome import Outcome, Tried
 from funcsci.pinn.parts import Part, slab, solve_part, state_after
 from funcsci.pinn.problem import Problem
@@ -15,8 +16,15 @@ from funcsci.pinn.settings import Settings
 from funcsci.pinn.task import make_task
 from funcsci.pinn.verdict import Residual, Verdict
 
-SHORTEST = 1 / 512
-"""The shortest slab, as a share of the whole, before marching gives up."""
+FIRST = 0.5
+"""The first slab that is tried where the whole was too long, as a share of it."""
+SHORTEST, SHORTEST_SEARCHED = 1 / 512, 1 / 64
+"""The shortest slab, as a share of the whole, before marching gives up; the second for an equation in a box that
+is not linear, where training all parameters may cost less."""
+EASY = 0.1
+"""A slab was easy, where slopes are searched for, if its residual is at most this share of what is asked of it."""
+SPARED = 0.01
+"""A slab with waves, or of an equation in a box that is not linear, is solved to this share of what is asked of it at best."""
 GROW, SHRINK = 1.5, 0.5
 """What the length of a slab is multiplied by after one that was solved easily, and after one that was not."""
 
@@ -83,9 +91,9 @@ def in_equal_slabs(problem: Problem, settings: Settings, count: int, stages: int
         stages: as in `solve_part`.
         name: of the coordinate to march along.
     """
-    make_task(
-        problem, settings, settings.network._replace(hidden=(1,))
-    )  # the whole is checked, not its slabs
+    # Conditions are checked on the whole: what a slab begins with is not the user's.
+    make_task(problem, settings, settings.network._replace(hidden=(1,)))
+    settings = _for_slabs(problem, settings)
     start, end = problem.domain.ranges[name]
     edges = [start + (end - start) * number / count for number in range(count)] + [end]
     begun = time.perf_counter()
@@ -99,6 +107,7 @@ def in_equal_slabs(problem: Problem, settings: Settings, count: int, stages: int
             )
             parts.append(part)
             outcomes.append(_since(outcome, begun))
+            settings = settings._replace(chosen=outcome.chosen)
             bar.update()
             bar.set_postfix_str(f"residual {outcome.residual:.1e}", refresh=False)
             if outcome.stopped:
@@ -107,7 +116,7 @@ def in_equal_slabs(problem: Problem, settings: Settings, count: int, stages: int
 
 
 def adaptively(
-    problem: Problem, settings: Settings, stages: int, name: str, *, first: float
+    problem: Problem, settings: Settings, stages: int, name: str, *, linear: bool
 ) -> Marched | None:
     """Solve slabs as long as `tol` allows; None where even the shortest are too long.
 
@@ -116,11 +125,15 @@ def adaptively(
         settings: of the solver.
         stages: as in `solve_part`.
         name: of the coordinate to march along.
-        first: the length of the first attempt.
+        linear: whether the equations are.
     """
+    settings = _for_slabs(problem, settings)
     start, end = problem.domain.ranges[name]
     shortest = SHORTEST * (end - start)
-    now, length, begun, state = start, first, time.perf_counter(), None
+    if problem.domain.dimensions > 1 and not linear:
+        shortest = SHORTEST_SEARCHED * (end - start)
+        settings = settings._replace(aim=max(settings.aim, SPARED * settings.enough))
+    now, length, begun, state = start, FIRST * (end - start), time.perf_counter(), None
     parts: list[Part] = []
     outcomes: list[Outcome] = []
     with progress.bar(1_000, "marching", shown=settings.progress) as bar:
@@ -141,7 +154,9 @@ def adaptively(
             now = stop
             if now < end:
                 state = state_after(problem, name, part, settings)
-            if outcome.network.hidden[-1] == min(_widths(outcomes)):
+            settings = settings._replace(chosen=outcome.chosen)
+            easy = outcome.chosen is None or outcome.residual <= EASY * settings.enough
+            if easy and outcome.network.hidden[-1] == min(_widths(outcomes)):
                 length *= GROW
     return _marched(problem, parts, outcomes, settings, name)
 
@@ -170,6 +185,14 @@ def _solved(
         reason = f"the state at {name} = {span[0]:.3g} is stored with a relative error of {state.error:.1e}"
         outcome = outcome._replace(status=Status(False, reason))
     return part._replace(state=state), outcome
+
+
+def _for_slabs(problem: Problem, settings: Settings) -> Settings:
+    """Waves for a periodic problem, where nothing else was asked for: a state changes little in a slab."""
+    if not problem.periodic or settings.network != NetworkSettings(()):
+        return settings
+    aim = max(settings.aim, SPARED * settings.enough)
+    return settings._replace(network=NetworkSettings((), activation="waves"), aim=aim)
 
 
 def _widths(outcomes: list[Outcome]) -> list[int]:

@@ -1,5 +1,6 @@
 """The network of a trial function: features of a point, and a linear layer for each field."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ SPARSE_FROM = 3
 """From so many inputs on, some features look at one or two of them only."""
 FAST = 10.0
 """A transient that decays by more than this, in exponents over the domain, gets features of its own."""
-ACTIVATION_NAMES = (*ACTIVATIONS, "siren")
+ACTIVATION_NAMES = (*ACTIVATIONS, "siren", "waves")
 
 
 class NetworkSettings(NamedTuple):
@@ -31,7 +32,7 @@ class NetworkSettings(NamedTuple):
 
     Attributes:
         hidden: widths of the hidden layers.
-        activation: a name in `nn.ACTIVATIONS`, or `"siren"`.
+        activation: a name in `nn.ACTIVATIONS`, `"siren"` or `"waves"`.
         fourier_features: how many random frequencies the first layer sees; 0 is none.
         fourier_scale: their standard deviation, in waves per half of the domain.
         harmonics: sines and cosines of each periodic coordinate.
@@ -52,7 +53,7 @@ class Network(NamedTuple):
         features: `features(params, s)`, what the last layer sees at a scaled point, shape `(width + 1,)`;
             the last one is constant.
         outputs: how many numbers the network returns.
-        spreads: whether its first layer is drawn by `spread`.
+        spreads: whether its first layer is drawn by `spread` or `waves`, with slopes that can be chosen.
     """
 
     init: Any
@@ -79,11 +80,14 @@ def check_settings(settings: NetworkSettings) -> NetworkSettings:
     checks.integer(fourier_features=settings.fourier_features, least=0)
     checks.positive(fourier_scale=settings.fourier_scale)
     checks.integer(harmonics=settings.harmonics, least=1)
-    if settings.activation == "siren" and settings.fourier_features:
-        must = "be 0 for a sine network, which has frequencies of its own"
+    if settings.activation in ("siren", "waves") and settings.fourier_features:
+        must = "be 0 for a network of sines, which has frequencies of its own"
         raise ValueError(
             checks.message(must, "fourier_features", settings.fourier_features, "Try activation='tanh'.")
         )
+    if settings.activation == "waves" and settings.harmonics > 1:
+        must = "be 1 for waves, which have numbers of their own"
+        raise ValueError(checks.message(must, "harmonics", settings.harmonics, "Try activation='tanh'."))
     return settings._replace(hidden=tuple(int(width) for width in settings.hidden))
 
 
@@ -100,7 +104,8 @@ def network(
     """
     embeddings: list[Model] = []
     inputs = dimensions
-    if periodic:
+    whole = sorted(periodic) if settings.activation == "waves" else []
+    if periodic and not whole:
         periods = [2.0 if place in periodic else None for place in range(dimensions)]
         embeddings.append(nn.periodic_embedding(periods, harmonics=settings.harmonics))
         inputs = dimensions + (2 * settings.harmonics - 1) * len(periodic)
@@ -110,13 +115,11 @@ def network(
         )
         inputs = 2 * settings.fourier_features
     widths = (inputs, *settings.hidden, outputs)
-    waves = settings.activation == "siren"
-    spreads = not waves and not settings.fourier_features
-    if waves:
-        layers = nn.siren(widths, omega0=FIRST_OMEGA, omega=OMEGA)
-    else:
-        layers = nn.mlp(widths, activation=settings.activation)
-    sigma: Activation = torch.sin if waves else ACTIVATIONS[settings.activation]
+    siren = settings.activation == "siren"
+    spreads = not siren and not settings.fourier_features
+    name = "sin" if settings.activation == "waves" else settings.activation
+    layers = nn.siren(widths, omega0=FIRST_OMEGA, omega=OMEGA) if siren else nn.mlp(widths, activation=name)
+    sigma: Activation = torch.sin if siren else ACTIVATIONS[name]
 
     def init(key: Key, *, scales: Tensor | None = None, transient: float = 0.0, **where: Any) -> Params:
         keys = random.split(key, 3)
@@ -127,14 +130,20 @@ def network(
         if not spreads:
             return params
         first, *others = params["layers"]
+        if settings.activation == "waves":
+            return {**params, "layers": [waves(keys[1], first, scales, whole), *others]}
         return {**params, "layers": [spread(keys[1], first, scales, transient), *others]}
 
     def features(params: Params, s: Float[Tensor, "dimensions"]) -> Float[Tensor, "width"]:
         for place, one in enumerate(embeddings):
             s = one.apply(params["embeddings"][place], s)
         for place, layer in enumerate(params["layers"][:-1]):
-            s = F.linear(s, layer["weight"], layer["bias"])
-            s = sigma((OMEGA if place else FIRST_OMEGA) * s if waves else s)
+            weight = layer["weight"]
+            if whole and not place:  # rounded, so that they have the period whatever trains them
+                here = torch.tensor([index in whole for index in range(inputs)]).to(weight.device)
+                weight = torch.where(here, math.pi * torch.round(weight), weight)
+            s = F.linear(s, weight, layer["bias"])
+            s = sigma((OMEGA if place else FIRST_OMEGA) * s if siren else s)
         return torch.cat([s, torch.ones_like(s[:1])])
 
     return Network(init, features, outputs, spreads)
@@ -180,6 +189,34 @@ def spread(key: Key, layer: Params, scales: Tensor | None, transient: float) -> 
         slope = torch.cat([torch.sign(slope[:graded]) * steep, slope[graded:]])
         centre = torch.cat([near, centre[graded:]])
     return {"weight": slope, "bias": -(slope * centre).sum(1)}
+
+
+def waves(key: Key, layer: Params, scales: Tensor | None, whole: Sequence[int]) -> Params:
+    r"""A first layer of plane waves $\sin(w \cdot s + b)$ that fit the periods of some coordinates.
+
+    Along a periodic coordinate the weight counts waves in the period, a whole number: in the first of them
+    evenly spread from 0 to the largest. Along another one it is uniform, of either sign, and so is the phase.
+
+    Args:
+        key: the random key.
+        layer: gives the shapes.
+        scales: the largest number of waves, or the largest weight, along each input; None is 2.
+        whole: the places of the periodic coordinates.
+    """
+    weight = layer["weight"]
+    width, inputs = weight.shape
+    keys = random.split(key, 2)
+    shares = random.uniform(keys[0], (width, inputs), dtype=weight.dtype, minval=-1.0, maxval=1.0)
+    even = (torch.arange(width, dtype=weight.dtype, device=weight.device) + 0.5) / width
+    columns = []
+    for place, most in enumerate([2.0] * inputs if scales is None else scales.tolist()):
+        share = shares[:, place].to(weight.device)
+        if place in whole[:1]:
+            columns.append(torch.floor(even * (round(most) + 1)))
+        else:
+            columns.append(torch.round(share * (round(most) + 0.5)) if place in whole else share * most)
+    phase = random.uniform(keys[1], (width,), dtype=weight.dtype, maxval=2 * math.pi)
+    return {"weight": torch.stack(columns, 1), "bias": phase.to(weight.device)}
 
 
 def sparse(key: Key, width: int, inputs: int) -> Tensor:

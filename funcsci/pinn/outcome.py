@@ -6,6 +6,7 @@ from torch import Tensor
 
 from funcsci.optim import Status
 from funcsci.pinn.network import NetworkSettings
+from funcsci.pinn.settings import Chosen
 from funcsci.pinn.task import Task
 from funcsci.pinn.verdict import Verdict
 from funcsci.tree import Params
@@ -60,6 +61,7 @@ class Outcome(NamedTuple):
         steps: how many were taken.
         candidates: all that were tried.
         stopped: what ended it before its time, an interruption or a time limit.
+        chosen: the random features that suited, where their slopes were searched for.
     """
 
     method: str
@@ -73,6 +75,7 @@ class Outcome(NamedTuple):
     steps: int
     candidates: tuple[Tried, ...]
     stopped: str = ""
+    chosen: Chosen | None = None
 
     @property
     def network(self) -> NetworkSettings:

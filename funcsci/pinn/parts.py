@@ -93,7 +93,9 @@ def solve_part(
         # What is left is finer than what was found: each network is twice as wide as the one before.
         wider = tuple(2**number * width for width in settings.network.hidden)
         again = settings._replace(
-            key=random.fold_in(settings.key, number), network=settings.network._replace(hidden=wider)
+            key=random.fold_in(settings.key, number),
+            network=settings.network._replace(hidden=wider),
+            chosen=None,
         )
         amplitude = tuple(outcome.residual * size for size in _sizes(part, outcome))
         make = partial(make_task, problem, again, before=part.function, amplitude=amplitude)
@@ -103,7 +105,7 @@ def solve_part(
             outcome = outcome._replace(**both)
             break
         part = rebuilt(problem, settings, [*part.stages, _stage(found)])
-        outcome = found._replace(**both)
+        outcome = found._replace(**both, chosen=outcome.chosen)
     return part, outcome
 
 

@@ -28,7 +28,7 @@ from funcsci.pinn.last_layer import (
 )
 from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.outcome import Outcome, Tried
-from funcsci.pinn.settings import Settings
+from funcsci.pinn.settings import Chosen, Settings
 from funcsci.pinn.task import Task, Training
 from funcsci.pinn.verdict import Verdict
 from funcsci.random import Key
@@ -50,6 +50,8 @@ HOPE = 0.1
 """Wider layers are tried for a nonlinear equation while the residual falls to this share, of 1 at first."""
 WORTH = 0.9
 """A change of slopes is kept if it lowers the residual to this share."""
+NEARLY = 3.0
+"""Slopes are kept from slab to slab while the residual is at most so many times the first one with them."""
 CORRECTED_BY = 512
 """Features by which an error is estimated, where a solution has more; a quarter of its own where that is more still."""
 STEEPEST = 64.0
@@ -91,12 +93,14 @@ class Found(NamedTuple):
 
     Attributes:
         attempts: at the network.
+        slopes: of its features; None where the width decides.
         solved: the last layer.
         held_out: each requirement at points on which it was not found.
         verdict: what is known of it.
     """
 
     attempts: "Attempts"
+    slopes: Tensor | None
     solved: LastLayer
     held_out: list[Columns]
     verdict: Verdict
@@ -115,7 +119,7 @@ class Search:
         self.best: Found | None = None
         self.latest: Found | None = None
         self.gauge: Gauge | None = None
-        self.slopes: Tensor | None = None
+        self.chosen = settings.chosen
         self.losses: list[float] = []
         self.seconds: list[float] = []
         self.tried: list[Tried] = []
@@ -128,7 +132,12 @@ class Search:
             return [settings.network]
         one = self.make(settings.network._replace(hidden=(1,)))
         widths = LINE_WIDTHS if one.problem.domain.dimensions == 1 else BOX_WIDTHS
-        return [settings.network._replace(hidden=(width,)) for width in widths if width <= settings.widest]
+        least = 0 if settings.chosen is None else settings.chosen.width
+        return [
+            settings.network._replace(hidden=(width,))
+            for width in widths
+            if least <= width <= settings.widest
+        ]
 
     def enough(self, shape: NetworkSettings) -> bool:
         """Whether the next network is not worth its time."""
@@ -144,8 +153,10 @@ class Search:
     def attempt(self, shape: NetworkSettings) -> None:
         """Solve for the last layer of one network."""
         attempts = Attempts(self.make(shape), self.steps, self.gauge)
-        if self.slopes is None and attempts.several and attempts.task.trial.network.spreads:
-            self.slopes = chosen_slopes(attempts)
+        searched = attempts.several and attempts.task.trial.network.spreads
+        fresh = self.chosen is None or self.chosen is self.settings.chosen
+        if searched and (fresh or shape.activation == "waves"):
+            self.chosen = chosen_slopes(attempts, self.chosen)
         found = self._solved(attempts)
         if not self.tried and self.settings.estimate and attempts.task.affine:
             found = self._judged(found)
@@ -182,12 +193,15 @@ class Search:
         ]
         return Outcome(
             "random_features", task, params, verdict, self.losses, self.seconds, status,
-            best.attempts.backend, 0, tuple(candidates), stopped,
+            best.attempts.backend, 0, tuple(candidates), stopped, self.chosen,
         )  # fmt: skip
 
     def _solved(self, attempts: "Attempts") -> Found:
-        solved, held_out = attempts.solve(self.slopes)
-        return Found(attempts, solved, held_out, measured(attempts.task, held_out, weights_of(solved.params)))
+        chosen = self.chosen
+        slopes = None if chosen is None else torch.tensor(chosen.slopes, dtype=torch.float64)
+        solved, held_out = attempts.solve(slopes)
+        verdict = measured(attempts.task, held_out, weights_of(solved.params))
+        return Found(attempts, slopes, solved, held_out, verdict)
 
     def _judged(self, found: Found) -> Found:
         """What was found with an estimate of its error, by features that are drawn anew at the same slopes."""
@@ -200,7 +214,7 @@ class Search:
             held_out = evaluate(
                 programs, found.solved.params, attempts.held_out, attempts.task.problem.fields
             )
-        features, weights = attempts.correction(self.slopes), weights_of(found.solved.params)
+        features, weights = attempts.correction(found.slopes), weights_of(found.solved.params)
         verdict = judged(found.attempts.task, held_out, weights, features, self.gauge)
         return found._replace(verdict=verdict)
 
@@ -304,11 +318,13 @@ def steepness(task: Task, params: Params, inputs: int) -> Tensor | None:
     return steep if inputs == len(steep) else torch.full((inputs,), float(steep.max())).double()
 
 
-def chosen_slopes(attempts: Attempts) -> Tensor:
+def chosen_slopes(attempts: Attempts, before: Chosen | None = None) -> Chosen:
     """The largest slopes of features along each input that leave the least residual, by coordinate search.
 
     Args:
         attempts: at the width at which to search.
+        before: what was chosen for the slab before, or at the width before: where the search begins. If it
+            serves nearly as well as it did there, there is none.
 
     Source: Dong and Yang (2022), arXiv:2110.14121, who search for one such number.
     """
@@ -320,10 +336,13 @@ def chosen_slopes(attempts: Attempts) -> Tensor:
         found = left(attempts.task, held_out, weights_of(solved.params))
         return max(one.relative for one in found)
 
-    slopes = torch.full((weight.shape[1],), 2.0, dtype=torch.float64)
+    slopes = torch.tensor((2.0,) * inputs if before is None else before.slopes, dtype=torch.float64)
     least = error(slopes)
+    if before is not None and before.width == width and least <= NEARLY * before.error:
+        return before
+    enough = attempts.task.settings.aim
     everywhere = [torch.full_like(slopes, factor) for factor in FACTORS]
-    for factors in (FACTORS, FINE_FACTORS):
+    for factors in (FACTORS, FINE_FACTORS) if before is None else (FINE_FACTORS,):
         ways = everywhere if factors is FACTORS else []
         ways = ways + [
             torch.where(torch.arange(len(slopes)) == place, factor, 1.0).to(slopes)
@@ -333,4 +352,4 @@ def chosen_slopes(attempts: Attempts) -> Tensor:
         for way in ways:
             while least > enough and (found := error(slopes * way)) < WORTH * least:
                 slopes, least = slopes * way, found
-    return slopes
+    return Chosen(width, tuple(slopes.tolist()), least)

@@ -13,6 +13,20 @@ MOMENT = 1e-3
 """The shortest time limit that is passed on, in seconds."""
 
 
+class Chosen(NamedTuple):
+    """What random features were found to suit a slab, for the next one to begin with.
+
+    Attributes:
+        width: how many.
+        slopes: the largest along each input.
+        error: the relative residual when they were chosen.
+    """
+
+    width: int
+    slopes: tuple[float, ...]
+    error: float
+
+
 class Settings(NamedTuple):
     """A solver's settings, checked and complete; None is left where the method decides.
 
@@ -36,6 +50,7 @@ class Settings(NamedTuple):
         estimate: whether to estimate the error.
         time_limit: seconds after which a solve ends with the best so far; None is none.
         deadline: the reading of `time.perf_counter` at which that is.
+        chosen: the features of the slab before; None where there is none.
     """
 
     key: Key
@@ -57,6 +72,7 @@ class Settings(NamedTuple):
     estimate: bool = True
     time_limit: float | None = None
     deadline: float = math.inf
+    chosen: Chosen | None = None
 
     @property
     def remaining(self) -> float | None:

@@ -28,8 +28,6 @@ DEFAULT = ("random_features", "levenberg_marquardt")
 DERIVATIVES = ("taylor", "nested")
 SLAB_WIDTHS = (256, 1024)
 """The most random features in a slab, on a line and in a box."""
-FIRST_SLAB = 0.5
-"""The first slab that is tried where the whole was too long, as a share of it."""
 TOLERANCES = {torch.float64: (1e-8, 1e-6), torch.float32: (1e-3, 1e-2)}
 """The relative error that is asked for unless told otherwise, on a line and in a box."""
 ENOUGH = {torch.float64: (1e-10, 1e-6), torch.float32: (1e-3, 1e-2)}
@@ -87,7 +85,8 @@ def solve(
         steps: the most steps of the iteration, or of each method of a sequence. None: what suits the method.
         hidden: the network's hidden widths. None: one layer of as many features as `tol` needs, and 32
             on a line or (20, 20, 20) in a box for methods that train all parameters.
-        activation: a name in `nn.ACTIVATIONS`, or `"siren"` for a sine network.
+        activation: a name in `nn.ACTIVATIONS`, `"siren"` for a sine network, or `"waves"` for a first layer
+            of plane waves, of which a whole number fits a periodic coordinate.
         fourier_features: how many random frequencies the network sees the point by; 0 is the point itself.
         fourier_scale: their standard deviation, in waves over half of the domain.
         harmonics: the sines and cosines by which a periodic coordinate is seen.
@@ -200,11 +199,9 @@ def _solve(
     if found.verdict.meets(settings.enough) or found.verdict.ill_posed or found.stopped:
         return found
     try:
-        if line or linear:
-            first = FIRST_SLAB * problem.domain.length(along)
-            marched = adaptively(problem, narrow, stages, along, first=first)
-            if marched is not None:
-                return marched.after(found)
+        marched = adaptively(problem, narrow, stages, along, linear=linear)
+        if marched is not None:
+            return marched.after(found)
         if found.status.converged:
             return found
         rest = settings._replace(methods=DEFAULT[1:], steps=settings.steps[1:])
