@@ -328,8 +328,7 @@ def chosen_slopes(attempts: Attempts, before: Chosen | None = None) -> Chosen:
 
     Source: Dong and Yang (2022), arXiv:2110.14121, who search for one such number.
     """
-    weight = attempts.drawn(None)["layers"][0]["weight"]
-    enough = attempts.task.settings.aim
+    width, inputs = attempts.drawn(None)["layers"][0]["weight"].shape
 
     def error(slopes: Tensor) -> float:
         solved, held_out = attempts.solve(slopes)
