@@ -17,9 +17,9 @@ from funcsci.pinn.problem import Problem, Reference, make_problem
 from funcsci.pinn.solution import Solution
 from funcsci.pinn.solve import solve
 
-Start: TypeAlias = (
-    float | Sequence[float | Tensor] | Mapping[str, float | Tensor] | NDArray[np.float64] | Tensor
-)
+Number: TypeAlias = float | np.generic | Tensor
+"""A real number of Python, NumPy or torch."""
+Start: TypeAlias = Number | Sequence[Number] | Mapping[str, Number] | NDArray[Any]
 """A number for one field; one for each in order, or by name, for several."""
 
 
