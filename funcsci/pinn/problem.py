@@ -9,7 +9,7 @@ from torch import Tensor
 
 from funcsci import checks
 from funcsci.pinn.conditions import Condition
-from funcsci.pinn.domain import Domain
+from funcsci.pinn.domain import Domain, Span
 from funcsci.pinn.equations import Equation, Equations
 from funcsci.pinn.faces import faces, located
 from funcsci.pinn.hard import Split, split
@@ -123,7 +123,7 @@ class Problem:
 
 def make_problem(
     equation: Equation | Sequence[Equation],
-    domain: Mapping[str, tuple[float, float]],
+    domain: Mapping[str, Span],
     conditions: Condition | Sequence[Condition],
     *,
     fields: Sequence[str] | None = None,
