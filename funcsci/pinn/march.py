@@ -15,12 +15,12 @@ from funcsci.pinn.task import make_task
 FIRST = 0.5
 """The first slab that is tried where the whole was too long, as a share of it."""
 SHORTEST, SHORTEST_SEARCHED = 1 / 512, 1 / 64
-"""The shortest slab, as a share of the whole, before marching gives up; the second for an equation in a box that
-is not linear, where training all parameters may cost less."""
+"""The shortest slab, as a share of the whole, before marching gives up; the second for an equation in a box
+that is not linear, where training all parameters may cost less."""
 EASY = 0.1
 """A slab was easy, where slopes are searched for, if its residual is at most this share of `tol`."""
-ENOUGH = 0.01
-"""A slab with waves, or of an equation in a box that is not linear, is solved to this share of `tol` at best."""
+ENOUGH = 0.1
+"""A slab with waves, or in a box for an equation that is not linear, is solved to this share of `tol`."""
 GROW, SHRINK = 1.5, 0.5
 """What the length of a slab is multiplied by after one that was solved easily, and after one that was not."""
 
