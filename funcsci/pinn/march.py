@@ -19,8 +19,6 @@ SHORTEST, SHORTEST_SEARCHED = 1 / 512, 1 / 64
 that is not linear, where training all parameters may cost less."""
 EASY = 0.1
 """A slab was easy, where slopes are searched for, if its residual is at most this share of `tol`."""
-ENOUGH = 0.1
-"""A slab with waves, or in a box for an equation that is not linear, is solved to this share of `tol`."""
 GROW, SHRINK = 1.5, 0.5
 """What the length of a slab is multiplied by after one that was solved easily, and after one that was not."""
 
@@ -100,7 +98,7 @@ def adaptively(
     shortest = SHORTEST * (end - start)
     if problem.domain.dimensions > 1 and not linear:
         shortest = SHORTEST_SEARCHED * (end - start)
-        settings = settings._replace(aim=max(settings.aim, ENOUGH * settings.tol))
+        settings = settings._replace(aim=settings.tol)
     now, length, begun, state = start, FIRST * (end - start), time.perf_counter(), None
     parts: list[Part] = []
     outcomes: list[Outcome] = []
@@ -158,8 +156,7 @@ def _for_slabs(problem: Problem, settings: Settings) -> Settings:
     """Waves for a periodic problem, where nothing else was asked for: a state changes little in a slab."""
     if not problem.periodic or settings.network != NetworkSettings(()):
         return settings
-    aim = max(settings.aim, ENOUGH * settings.tol)
-    return settings._replace(network=NetworkSettings((), activation="waves"), aim=aim)
+    return settings._replace(network=NetworkSettings((), activation="waves"), aim=settings.tol)
 
 
 def _widths(outcomes: list[Outcome]) -> list[int]:

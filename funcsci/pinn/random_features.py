@@ -27,6 +27,8 @@ LINE_POINTS, BOX_POINTS = 2, 3
 LEAST_POINTS = 128
 SEARCHED_POINTS = 512
 """Held-out points that judge a choice of slopes."""
+SEARCHED_BEYOND = 0.1
+"""Slopes are searched for until they leave this share of what is aimed at, so that they serve some slabs."""
 FACTORS = (2.0, 0.5)
 """What a slope is tried to be changed by."""
 FINE_FACTORS = (1.4, 1 / 1.4)
@@ -147,7 +149,7 @@ def chosen_slopes(attempts: Attempts, before: Chosen | None = None) -> Chosen:
     least = error(slopes)
     if before is not None and before.width == width and least <= NEARLY * before.error:
         return before
-    enough = attempts.task.settings.aim
+    enough = SEARCHED_BEYOND * attempts.task.settings.aim
     everywhere = [torch.full_like(slopes, factor) for factor in FACTORS]
     for factors in (FACTORS, FINE_FACTORS) if before is None else (FINE_FACTORS,):
         ways = everywhere if factors is FACTORS else []

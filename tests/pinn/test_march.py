@@ -17,6 +17,7 @@ from funcsci.pinn import Solution
 from funcsci.pinn.domain import along, replaced
 from funcsci.pinn.interface import Interface
 from funcsci.pinn.network import NetworkSettings, network
+from funcsci.tree import Params
 
 PI = math.pi
 PRODUCTS = (torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.mv, torch.ops.aten.addmv)
@@ -310,12 +311,13 @@ def test_waves_have_the_period_with_all_derivatives_whatever_trains_them() -> No
     assert first["weight"][:, 0].unique().tolist() == list(range(8))
     assert float(first["weight"][:, 1].abs().max()) <= 3.0
     moved = {"layers": [{**first, "weight": first["weight"] + 0.3}, last]}
+
+    def at_end(some: Params, order: int, end: float) -> Tensor:
+        return along(lambda s: net.apply(some, s)[0], torch.tensor([end, 0.2]), 0, order)
+
     for order in range(4):
         for some in (params, moved):
-            ends = [
-                along(lambda s: net.apply(some, s)[0], torch.tensor([end, 0.2]), 0, order)
-                for end in (-1.0, 1.0)
-            ]  # noqa: B023
+            ends = (at_end(some, order, end) for end in (-1.0, 1.0))
             torch.testing.assert_close(*ends, rtol=1e-9, atol=1e-9)
     several = network(NetworkSettings((40,), activation="waves"), 2, 1, (0, 1)).init(
         random.key(0), dtype=torch.float64, scales=torch.tensor([3.0, 4.0])
