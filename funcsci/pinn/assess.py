@@ -163,14 +163,16 @@ def _nulls(
     settings, count = task.settings, basis.shape[1]
 
     def weights(y: Tensor) -> Tensor:
-        return torch.linalg.solve_triangular(factor.upper, y, upper=True) / factor.norms[:, None]
+        solved: Tensor = torch.linalg.solve_triangular(factor.upper, y, upper=True)
+        return solved / factor.norms[:, None]
 
     def values(y: Tensor) -> Tensor:  # (fields, n, vectors)
         return torch.einsum("nfw,fwk->fnk", basis, weights(y).reshape(count, -1, y.shape[1]))
 
     def transposed(z: Tensor) -> Tensor:
         found = torch.einsum("nfw,fnk->fwk", basis, z).reshape(-1, z.shape[2]) / factor.norms[:, None]
-        return torch.linalg.solve_triangular(factor.upper.mT, found, upper=False)
+        solved: Tensor = torch.linalg.solve_triangular(factor.upper.mT, found, upper=False)
+        return solved
 
     key = random.fold_in(settings.key, 0x9011)
     many = min(MOST_NULLS, len(factor.norms))

@@ -92,7 +92,7 @@ def _of_slab(part: Part, task: Task, index: int, before: Fields | None) -> tuple
         task,
         blocks,
         weights_of(params),
-        features._replace(blocks=[*features.blocks, *evaluate(more, features.params, starts, fields)]),
+        features._replace(blocks=[*features.blocks, *evaluate(more, features.params, tuple(starts), fields)]),
     )
     return found, partial(features.task.trial.homogeneous().apply, found.correction)
 

@@ -82,11 +82,11 @@ def scales(equations: Equations, at_points: Linearized, data: Sequence[tuple[str
         found = [*(given[fields] / of_fields[fields]), *(sources[rows] / of_equations[rows])]
         size = max((one for one in found if 0 < one < math.inf), default=1.0)
         of_fields[fields] *= size
-    of_fields = 2.0 ** np.round(np.log2(of_fields))
+    of_fields = _power_of_two(of_fields)
     of_equations = (largest * of_fields).max(1, initial=0.0)
     of_equations = np.where(of_equations > 0, of_equations, sources)
     of_equations = np.where((of_equations > 0) & np.isfinite(of_equations), of_equations, 1.0)
-    of_equations = 2.0 ** np.round(np.log2(of_equations))
+    of_equations = _power_of_two(of_equations)
     coupling = largest * of_fields / of_equations[:, None]
     return Scales(
         tuple(of_fields.tolist()), tuple(of_equations.tolist()), tuple(map(tuple, coupling.tolist()))
@@ -122,6 +122,10 @@ def _rms(values: Tensor) -> Matrix:
     shares = torch.where(finite, values / largest, 0.0)  # squares of large numbers would overflow
     root = largest * (shares.square().sum(0) / many).sqrt()
     return np.asarray(torch.where(shares.abs().amax(0) > 0, root, 0.0).double().cpu().numpy())
+
+
+def _power_of_two(sizes: Matrix) -> Matrix:
+    return np.asarray(2.0 ** np.round(np.log2(sizes)), dtype=np.float64)
 
 
 def _balanced(largest: Matrix) -> tuple[Matrix, Matrix]:
