@@ -49,7 +49,9 @@ def oscillator(
         list[int] | None, typer.Option(help="A hidden width; repeat it for more layers.")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="The most steps of the iteration.")] = None,
-    tol: Annotated[float | None, typer.Option(help="Relative residual that counts as converged.")] = None,
+    tol: Annotated[
+        float | None, typer.Option(help="Estimated relative error that counts as converged.")
+    ] = None,
     points: Annotated[int | None, typer.Option(help="Collocation points.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same solution.")] = 0,
     dtype: Annotated[str, typer.Option(help=f"{' or '.join(DTYPES)}.")] = "float64",
@@ -99,7 +101,9 @@ def solve_file(
         Path | None, typer.Option(help="Write the solution to this file; default: as safetensors.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same solution.")] = None,
-    tol: Annotated[float | None, typer.Option(help="Relative residual that counts as converged.")] = None,
+    tol: Annotated[
+        float | None, typer.Option(help="Estimated relative error that counts as converged.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON instead of text.")] = False,
     progress: Annotated[bool, typer.Option(help="Show progress.")] = True,
 ) -> None:

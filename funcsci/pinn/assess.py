@@ -1,8 +1,9 @@
 r"""How far off a solution is, and what else would fit: the problem linearized at the solution.
 
-With features $\varphi$ drawn by another key, at points of their own, the correction $e = D \varphi w$ minimizes
-$\lVert F(u) + F'(u)\, e \rVert$. Where it explains the residual, its size is the error. A function $v$ for
-which $\lVert F'(u)\, v \rVert$ is next to nothing beside $\lVert v \rVert$ can be added to the solution.
+With features $\varphi$ drawn by another key, at points of their own, the correction $e = D \varphi w$
+minimizes $\lVert F(u) + F'(u)\, e \rVert$. Where it explains the residual, its size is the error. A
+function $v$ for which $\lVert F'(u)\, v \rVert$ is next to nothing beside $\lVert v \rVert$ can be added to
+the solution.
 """
 
 import math
@@ -65,6 +66,7 @@ class Assessment(NamedTuple):
         explained: the share of the residual that is left after the correction.
         rough: the share of the equations' residual that the features' own values do not follow.
         noisy: whether what is left is the round-off of its terms.
+        bound: no field's relative error is larger, whatever the residual, as far as the features tell.
         nulls: functions that can be added.
         correction: parameters of the correction, a function of the features without a built-in part.
     """
@@ -73,6 +75,7 @@ class Assessment(NamedTuple):
     explained: float
     rough: float
     noisy: bool
+    bound: float
     nulls: tuple[NullFunction, ...]
     correction: Params
 
@@ -106,7 +109,7 @@ def assess(
     residual = torch.cat([block.residuals(nothing) for block in blocks])
     matrix = torch.cat([block.slopes(nothing) for block in blocks])
     if not bool(torch.isfinite(matrix).all() & torch.isfinite(residual).all()):
-        return Assessment((math.inf,) * len(weights), 1.0, 1.0, False, (), features.params)
+        return Assessment((math.inf,) * len(weights), 1.0, 1.0, False, math.inf, (), features.params)
     target = -residual
     if gauge is not None:
         rows, _ = gauge.rows(blocks[0])
@@ -121,12 +124,15 @@ def assess(
     changes = torch.linalg.vector_norm(torch.einsum("nfw,fw->nf", basis, correction), dim=0)
     errors = torch.where(sizes > 0, changes / sizes, changes)
     whole, rest = (float(torch.linalg.vector_norm(one)) for one in (residual, after))
+    singular, nulls = _nulls(task, features, factor, basis, root)
+    smallest = float(sizes.min())
     return Assessment(
         tuple(errors.tolist()),
         rest / whole if whole > 0 else 0.0,
         _rough(blocks[0], features, residual),
         min(whole, rest) <= NOISE * math.sqrt(noise),
-        _nulls(task, features, factor, basis, root),
+        whole / singular / smallest if smallest > 0 else math.inf,
+        nulls,
         with_weights(features.params, correction),
     )
 
@@ -154,11 +160,11 @@ def _nulls(
     factor: RidgeFactor,
     basis: Float[Tensor, "n fields width"],
     root: Float[Tensor, "n"],
-) -> tuple[NullFunction, ...]:
-    r"""The functions $v$ of which $\lVert F'(u)\, v \rVert$ is next to nothing beside $\lVert v \rVert$.
+) -> tuple[float, tuple[NullFunction, ...]]:
+    r"""The least singular value, and the functions $v$ of which $\lVert F'(u)\, v \rVert$ is next to nothing beside $\lVert v \rVert$.
 
-    With the linearized problem $A = Q R$ and the values $V w$ of functions, they belong to the largest singular
-    values of $V R^{-1}$, which subspace iteration finds.
+    With the linearized problem $A = Q R$ and the values $V w$ of functions, they belong to the largest
+    singular values of $V R^{-1}$, which subspace iteration finds.
     """
     settings, count = task.settings, basis.shape[1]
 
@@ -185,12 +191,12 @@ def _nulls(
     singular = 1 / sizes.clamp(min=torch.finfo(sizes.dtype).tiny)
     many = int((singular <= NULL[settings.dtype]).sum())
     if not many:
-        return ()
+        return float(singular[0]), ()
     chosen = weights(y @ right[:many].mT) * singular[:many]  # of size one
     names = _described(left[:, :many].reshape(count, -1, many), root, task.problem.fields)
     vectors = chosen.reshape(count, -1, many).unbind(2)
     shape, trial = features.task.shape, features.task.trial.homogeneous()
-    return tuple(
+    return float(singular[0]), tuple(
         NullFunction(shape, trial, with_weights(features.params, vector), size, name)
         for vector, size, name in zip(vectors, singular.tolist(), names, strict=False)
     )
@@ -199,7 +205,7 @@ def _nulls(
 def _described(
     values: Float[Tensor, "fields n nulls"], root: Float[Tensor, "n"], fields: Sequence[str]
 ) -> list[str]:
-    """What null functions look like, of which the values are orthonormal; `root` are those of the function one."""
+    """What null functions with orthonormal values look like; `root` holds the values of the constant one."""
     _, _, many = values.shape
     flat, constants = values.reshape(-1, many), []
     for place, name in enumerate(fields):

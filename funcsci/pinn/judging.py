@@ -21,8 +21,8 @@ ROUND_OFF = 1e3
 EXPLAINED = 0.9
 """A correction explains a residual if at most this share of it is left."""
 STUCK, HARDLY, SMOOTH = 0.5, 0.1, 0.3
-"""There is no solution where features leave these shares of a residual, of what it was at the built-in part alone, and,
-by their own values, of the residual's course, which then is smooth."""
+"""There is no solution where a correction leaves this share of a residual, the residual has this share of
+what it was at the built-in part alone, and features follow its course but for this share: it is smooth."""
 
 
 class Left(NamedTuple):
@@ -76,7 +76,7 @@ def left(task: Task, blocks: Sequence[Columns], weights: Float[Tensor, "fields w
 
 
 def measured(task: Task, blocks: Sequence[Columns], weights: Float[Tensor, "fields width"]) -> Verdict:
-    """What is left of each equation and condition, without an estimate of the error; arguments as for `left`."""
+    """What is left of each equation and condition, without an estimate; arguments as for `left`."""
     now, before = left(task, blocks, weights), left(task, blocks, torch.zeros_like(weights))
     least = ROUND_OFF * torch.finfo(weights.dtype).eps
     residuals = {
@@ -108,8 +108,9 @@ def judged(
     if not verdict.trusted:
         return verdict
     found = assess(task, blocks, weights, features, gauge)
-    trusted = found.noisy or found.explained <= EXPLAINED
-    doubt = f"a correction by {features.width} other features leaves {found.explained:.0%} of the residual"
+    trusted = found.noisy or found.explained <= EXPLAINED or found.bound <= task.settings.tol
+    share = f"{found.explained:.0%}" if found.explained < 1 else "all"
+    doubt = f"a correction by {features.width} other features leaves {share} of the residual"
     return verdict._replace(
         errors=dict(zip(task.problem.fields, found.errors, strict=True)),
         trusted=trusted,
@@ -132,7 +133,10 @@ def _ill_posed(
     """Whether the problem has many solutions or none, as far as the linearized problem tells."""
     if task.starts_regularly:
         return ""
+    linear = affine(task.problem.equations)
+    if not linear and verdict.unfallen():  # far from a solution, the linearized problem tells nothing of it
+        return ""
     if found.nulls or gauge is not None:
         return NO_SOLUTION if verdict.unfallen() else NOT_UNIQUE
     stuck = found.explained > STUCK and found.rough <= SMOOTH and not found.noisy and resolved
-    return NO_SOLUTION if stuck and verdict.unfallen(HARDLY) and affine(task.problem.equations) else ""
+    return NO_SOLUTION if stuck and verdict.unfallen(HARDLY) and linear else ""

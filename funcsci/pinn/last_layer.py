@@ -180,7 +180,7 @@ def evaluate(
 def evaluate_at_once(
     programs: Sequence[Jets], several: Sequence[Params], sets: Sequence[Training], fields: tuple[str, ...]
 ) -> list[list[list[Columns]]]:
-    """The same for several networks of one width, each at several sets of points, in one pass for all of them.
+    """The same for several networks of one width, each at several sets of points, in one pass.
 
     Returns:
         The requirements by network and set of points.

@@ -173,9 +173,9 @@ def spread(key: Key, layer: Params, scales: Tensor | None, foci: Sequence[Focus]
 
     Centres $c$ are uniform in the box. A slope $w$ has a random direction and a length uniform up to one,
     times `scales`; from three inputs on, a third of them looks at one input each, and a third at two, since
-    most functions of many coordinates are sums of functions of few. Where something happens to a function of one
-    coordinate on a small scale, a quarter of the features is graded toward each such place: at distances between
-    that scale and the interval's length, log-uniform, with slopes to match.
+    most functions of many coordinates are sums of functions of few. Where something happens to a function of
+    one coordinate on a small scale, a quarter of the features is graded toward each such place: at distances
+    between that scale and the interval's length, log-uniform, with slopes to match.
 
     Args:
         key: the random key.

@@ -15,7 +15,7 @@ LINE, BOX = 2**17, 2**16
 COARSE = 128
 """One of so many points of a line is kept; what these do not tell of the others is missed."""
 MISSED = 0.02
-"""Something is missed where the data differ by this share of their largest from what the coarse points tell."""
+"""Something is missed where data differ by this share of their largest from what coarse points tell."""
 EVERYWHERE = 0.2
 """What is missed on more than this share of the domain is no place of its own."""
 INSIDE = 0.1
@@ -23,7 +23,7 @@ INSIDE = 0.1
 MOST = 8
 """The most places."""
 CONCENTRATED = 0.02
-"""Data are concentrated if they are as large as at their largest on less than this share of a box, in the mean."""
+"""Data are concentrated if the square of their mean is below this share of their mean square."""
 
 
 def foci(equations: Equations) -> tuple[Focus, ...]:
@@ -49,7 +49,7 @@ def foci(equations: Equations) -> tuple[Focus, ...]:
 
 
 def concentrated(equations: Equations) -> Float[Tensor, "n dimensions"] | None:
-    """Points of a box, more of them where sources and coefficients are larger; None where these are spread out."""
+    """Points of a box, more of them where the data are larger; None where these are spread out."""
     dimensions = equations.domain.dimensions
     if not equations.explicit or dimensions == 1:
         return None
@@ -66,7 +66,7 @@ def concentrated(equations: Equations) -> Float[Tensor, "n dimensions"] | None:
 
 
 def _data(equations: Equations, x: Float[Tensor, "n dimensions"]) -> Float[Tensor, "n data"]:
-    """What is left of the equations for fields and derivatives that are zero, and the change where they are one."""
+    """The residuals for fields and derivatives that are zero, and their change where these are one."""
 
     def at_point(x: Tensor) -> Tensor:
         zero, one = x.new_zeros(()), x.new_ones(())

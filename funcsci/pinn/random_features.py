@@ -55,7 +55,7 @@ WORTH = 0.9
 NEARLY = 3.0
 """Slopes are kept from slab to slab while the residual is at most so many times the first one with them."""
 CORRECTED_BY = 512
-"""Features by which an error is estimated, where a solution has more; a quarter of its own where that is more still."""
+"""Features by which an error is estimated where a solution has more; a quarter of its own if that is more."""
 STEEPEST = 64.0
 """The steepest features by which an error is estimated, on [-1, 1]."""
 CORRECTION = 0xC0
@@ -63,7 +63,7 @@ CORRECTION = 0xC0
 HELD_OUT = 0x4E1D
 """What is folded into the key for points on which nothing is found."""
 USELESS = 0.5
-"""Where there are many solutions or none, wider layers end where the residual falls less than to this share."""
+"""Where there are many solutions or none, a wider layer must lower the residual to this share."""
 
 
 def random_features(make: MakeTask, settings: Settings, steps: int | None = None) -> Outcome:
@@ -206,7 +206,7 @@ class Search:
         return Found(attempts, slopes, solved, held_out, verdict)
 
     def _judged(self, found: Found) -> Found:
-        """What was found with an estimate of its error, by features that are drawn anew at the same slopes."""
+        """The same with an estimate of its error, by features that are drawn anew at the same slopes."""
         attempts, held_out = found.attempts, found.held_out
         shape, width = attempts.task.shape, attempts.task.shape.hidden[-1]
         if width > CORRECTED_BY:
@@ -253,11 +253,11 @@ class Attempts:
 
     @cached_property
     def held_out(self) -> Training:
-        """As many points on which nothing is found; on a line shifted at random between evenly spaced ones."""
+        """As many points on which no layer is found: Sobol's, shifted by another key."""
         return self.points(random.fold_in(self.task.settings.key, HELD_OUT), "sobol")
 
     def evaluate(self, params: Params, points: Training) -> list[Columns]:
-        """All requirements at points, as far as they are linear in the last layer of a network of this shape."""
+        """All requirements at points, as far as they are linear in the last layer."""
         return evaluate(self.programs, params, points, self.task.problem.fields)
 
     def drawn(self, slopes: Tensor | None, key: Key | None = None) -> Params:
@@ -303,8 +303,8 @@ def correcting(make: MakeTask, task: Task) -> Attempts:
 def steepness(task: Task, params: Params, inputs: int) -> Tensor | None:
     r"""The slopes of features that are as steep as a function, for each input of a network.
 
-    A feature $\tanh w s$ has the slope $w / 2$ over its range; so $w_i = 2 \max |\partial u / \partial s_i|$ over
-    the range of $u$, and at least 2. On a line the number of features decides, which is None.
+    A feature $\tanh w s$ has the slope $w / 2$ over its range; so $w_i = 2 \max |\partial u / \partial s_i|$
+    over the range of $u$, and at least 2. On a line the number of features decides, which is None.
     """
     if task.problem.domain.dimensions == 1:
         return None

@@ -1,6 +1,6 @@
 r"""Scales of fields and of equations, so that units do not matter.
 
-In units of their scales $U_f$ and $S_e$ all fields are of size one, and so is the largest term of each equation.
+In units of their scales $U_f$ and $S_e$, all fields and the largest term of each equation are of size one.
 """
 
 import itertools
@@ -50,10 +50,11 @@ class Scales(NamedTuple):
 def scales(equations: Equations, at_points: Linearized, data: Sequence[tuple[str, float]] = ()) -> Scales:
     r"""The scales of a problem.
 
-    A term $a\, \partial^\alpha u_f$ of an equation has the size $B_{ef} U_f$ with $B_{ef} = \max |a| \prod_i
-    L_i^{-\alpha_i}$, for a field that is smooth. Scales make these sizes as equal as they can be: they minimize
-    $\sum_{ef} (\log B_{ef} U_f / S_e)^2$. What this leaves open, one factor for all fields that are coupled, is set by
-    the data: the largest of the given fields, the sources and the conditions is of size one.
+    A term $a\, \partial^\alpha u_f$ of an equation has the size $B_{ef} U_f$ with
+    $B_{ef} = \max |a| \prod_i L_i^{-\alpha_i}$, for a field that is smooth. Scales make these sizes as equal
+    as they can be: they minimize $\sum_{ef} (\log B_{ef} U_f / S_e)^2$. What this leaves open, one factor for
+    all fields that are coupled, is set by the data: the largest of the given fields, the sources and the
+    conditions is of size one.
 
     Args:
         equations: the equations.
@@ -80,7 +81,7 @@ def scales(equations: Equations, at_points: Linearized, data: Sequence[tuple[str
         given[place] = max(given[place], size)
     for fields, rows in _coupled(largest):
         found = [*(given[fields] / of_fields[fields]), *(sources[rows] / of_equations[rows])]
-        size = max((one for one in found if 0 < one < math.inf), default=1.0)
+        size = max((one for one in found if 0 < one < math.inf), default=1 / of_fields[fields].max())
         of_fields[fields] *= size
     of_fields = _power_of_two(of_fields)
     of_equations = (largest * of_fields).max(1, initial=0.0)
@@ -96,8 +97,8 @@ def scales(equations: Equations, at_points: Linearized, data: Sequence[tuple[str
 def steepness(equations: Equations, at_points: Linearized) -> float:
     r"""How steep a solution may be by its equations' coefficients, in units of half of the domain.
 
-    Where $a\, \partial_i^m u$ and $b\, \partial_i^n u$ with $m > n$ stand in one equation, layers may have the length
-    $|a / b|^{1 / (m - n)}$.
+    Where $a\, \partial_i^m u$ and $b\, \partial_i^n u$ with $m > n$ stand in one equation, layers may have
+    the length $|a / b|^{1 / (m - n)}$.
     """
     coefficients, steepest = _rms(at_points.slopes), 0.0
     for place, length in enumerate(equations.domain.lengths):

@@ -98,7 +98,7 @@ class Solution:
     def error_estimate(self) -> dict[str, float]:
         """The estimated relative error of each field, root mean square over that of the field.
 
-        It is empty for a solve with `estimate=False`. `estimate_trusted` tells whether it explains the residual.
+        Empty after a solve with `estimate=False`. `estimate_trusted` tells whether it explains the residual.
         """
         return dict(self.verdict.errors)
 
@@ -253,8 +253,8 @@ class Solution:
             path: where to write the figure, in the format its ending names; None writes nothing.
             field: which of several fields to map; None is the first.
             slices: instead of a map, curves at so many values of the last coordinate.
-            null: instead of the solution, the null function of this number, any multiple of which can be added
-                to it, and what it adds to the residual.
+            null: instead of the solution, the null function of this number, of which any multiple can be
+                added to it, and what it adds to the residual.
             reference: as in `errors`.
 
         Returns:

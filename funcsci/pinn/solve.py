@@ -331,7 +331,8 @@ def _settings(
     place = torch.device(device if device is not None else "cuda" if torch.cuda.is_available() else "cpu")
     return Settings(
         random.key(seed, device=place), methods, many, network, points=points, sampling=sampling,
-        tol=float(tol), aim=float(aim), enough=float(enough), derivatives=derivatives, causal=float(causal), dtype=dtype,
+        tol=float(tol), aim=float(aim), enough=float(enough), derivatives=derivatives,
+        causal=float(causal), dtype=dtype,
         device=place, backend=backend, progress=progress, estimate=estimate, time_limit=time_limit,
         deadline=math.inf if time_limit is None else time.perf_counter() + time_limit,
     )  # fmt: skip

@@ -64,8 +64,8 @@ class Task(NamedTuple):
         requirements: the equations, then the conditions that are not built in.
         soft: the edges that belong to those conditions, in order.
         scales: of the fields and the equations.
-        starts_regularly: whether the equations are ordinary ones, built-in initial conditions are complete, and
-            the highest derivatives are determined: then there is one solution, by Picard and Lindelöf.
+        starts_regularly: whether the equations are ordinary ones with complete initial conditions, built in,
+            that determine the highest derivatives: then there is one solution, by Picard and Lindelöf.
         steepness: how steep a solution may be, by the coefficients of its equations.
         balance: what the weight of each requirement is multiplied by.
     """

@@ -8,6 +8,8 @@ from funcsci.tree import Params
 
 FALLEN = 1e-3
 """A residual has fallen if it is at most this share of what it was at the built-in part alone."""
+SHOWN = 3
+"""The most null functions that are named in a sentence."""
 NOT_UNIQUE, NO_SOLUTION = "not unique", "no solution"
 
 
@@ -89,7 +91,9 @@ class Verdict(NamedTuple):
         if self.ill_posed:
             story = [self.ill_posed]
             if self.nulls:
-                story.append(" and ".join(one.description for one in self.nulls) + " may be added")
+                names = [one.description for one in self.nulls]
+                more = f" and {len(names) - SHOWN} more" * (len(names) > SHOWN)
+                story.append(f"{' and '.join(names[:SHOWN])}{more} may be added")
             if self.ill_posed == NO_SOLUTION:
                 story += [f"{self._left(name)}, whatever is tried" for name in self.unfallen()[:1]]
             elif self.nulls and not self.trivial:
