@@ -50,7 +50,7 @@ exact = solve_ivp(
 figure = Figure(figsize=(10, 4), layout="constrained")
 curves, courses = figure.subplots(1, 2)
 curves.plot(times, exact, color="0.8", linewidth=6)
-print("method                     relative error   held-out residual   steps   seconds")
+print("method                     relative error   estimated   held-out residual   steps   seconds")
 errors = {}
 for name, (hard, steps, asked) in WAYS.items():
     if name.strip() == name:
@@ -59,7 +59,8 @@ for name, (hard, steps, asked) in WAYS.items():
         asked = asked | {"steps": max(3, int(SHARE * steps)), "hidden": (20, 20)}
     solution = pinn.solve(pendulum(hard), method=method, **asked, **here)
     errors[name] = float(np.linalg.norm(solution(times) - exact) / np.linalg.norm(exact))
-    told = f"{solution.error:19.1e} {solution.steps:7,} {solution.seconds:9.1f}"
+    estimate = f"{solution.error_estimate['u']:.1e}" + "?" * (not solution.estimate_trusted)
+    told = f"{estimate:>11} {max(solution.residuals.values()):19.1e} {solution.steps:7,} {solution.seconds:9.1f}"
     print(f"{name:<26} {errors[name]:14.1e} {told}")
     if not name.startswith("  ") or "causal" in asked:
         label = name if name == method else f"{method} with{name[1:]}"

@@ -18,15 +18,16 @@ from funcsci import random
 from funcsci.optim.linear_least_squares import RidgeFactor
 from funcsci.pinn.last_layer import Columns, Gauge, with_weights
 from funcsci.pinn.task import Task
-from funcsci.pinn.trial import Trial
 from funcsci.pinn.verdict import NullFunction
 from funcsci.tree import Params
 
-NOISE = 10.0
-"""A residual of so many times the round-off of its terms is round-off."""
+NOISE = 100.0
+"""A residual of so many times the round-off of its terms is round-off: features' derivatives have it too."""
 NULL = {torch.float64: 1e-8, torch.float32: 1e-4}
 """A function is a null function if the linearized problem makes no more than this of its size."""
 MOST_NULLS, ITERATIONS = 8, 12
+MANY = 128
+"""Features that show that there is no solution where they find none."""
 CONSTANT = 1e-5
 """How far a constant may be from the span of the null functions that hold it."""
 
@@ -35,12 +36,12 @@ class Features(NamedTuple):
     """Functions in which a correction is sought.
 
     Attributes:
-        trial: the function whose last layer they feed.
+        task: of the network whose last layer they feed.
         params: its parameters, drawn by another key than the solution's.
         blocks: each requirement at points on which no method trains, as far as it is linear in them.
     """
 
-    trial: Trial
+    task: Task
     params: Params
     blocks: Sequence[Columns]
 
@@ -49,6 +50,12 @@ class Features(NamedTuple):
         """How many there are for each field."""
         return int(self.params["layers"][-1]["weight"].shape[1])
 
+    @property
+    def resolve(self) -> bool:
+        """Whether they are many, and as steep as the coefficients say that a solution may be."""
+        steepest = float(self.params["layers"][0]["weight"].abs().max())
+        return self.width >= MANY and steepest >= self.task.steepness
+
 
 class Assessment(NamedTuple):
     """What the linearized problem says of a solution.
@@ -56,7 +63,7 @@ class Assessment(NamedTuple):
     Attributes:
         errors: the relative size of the correction of each field.
         explained: the share of the residual that is left after the correction.
-        follows: the share of that which the features do not follow by their own values, in the equations.
+        rough: the share of the equations' residual that the features' own values do not follow.
         noisy: whether what is left is the round-off of its terms.
         nulls: functions that can be added.
         correction: parameters of the correction, a function of the features without a built-in part.
@@ -64,7 +71,7 @@ class Assessment(NamedTuple):
 
     errors: tuple[float, ...]
     explained: float
-    follows: float
+    rough: float
     noisy: bool
     nulls: tuple[NullFunction, ...]
     correction: Params
@@ -117,7 +124,7 @@ def assess(
     return Assessment(
         tuple(errors.tolist()),
         rest / whole if whole > 0 else 0.0,
-        _follows(blocks[0], features, after),
+        _rough(blocks[0], features, residual),
         min(whole, rest) <= NOISE * math.sqrt(noise),
         _nulls(task, features, factor, basis, root),
         with_weights(features.params, correction),
@@ -130,10 +137,10 @@ def _noise(block: Columns, values: Tensor, rounding: Tensor) -> float:
     return float((slopes.abs() @ rounding[:, :, None]).square().sum())
 
 
-def _follows(block: Columns, features: Features, after: Float[Tensor, "rows"]) -> float:
-    """The share of what is left of the equations that no sum of the features' own values follows."""
+def _rough(block: Columns, features: Features, residual: Float[Tensor, "rows"]) -> float:
+    """The share of the equations' residual that no sum of the features' own values follows."""
     count, x = block.requirement.count, block.points.x
-    left, trial = after[: len(x) * count].reshape(len(x), count), features.trial
+    left, trial = residual[: len(x) * count].reshape(len(x), count), features.task.trial
     with torch.no_grad():
         values = vmap(lambda x: trial.network.features(features.params, trial.domain.scaled(x)))(x)
     size = float(torch.linalg.vector_norm(left))
@@ -180,8 +187,9 @@ def _nulls(
     chosen = weights(y @ right[:many].mT) * singular[:many]  # of size one
     names = _described(left[:, :many].reshape(count, -1, many), root, task.problem.fields)
     vectors = chosen.reshape(count, -1, many).unbind(2)
+    shape, trial = features.task.shape, features.task.trial.homogeneous()
     return tuple(
-        NullFunction(features.trial.homogeneous(), with_weights(features.params, vector), size, name)
+        NullFunction(shape, trial, with_weights(features.params, vector), size, name)
         for vector, size, name in zip(vectors, singular.tolist(), names, strict=False)
     )
 
