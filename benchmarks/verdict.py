@@ -11,6 +11,7 @@ families, and `--check` solves none: it puts the exact solutions into the equati
 """
 
 import argparse
+import contextlib
 import json
 import math
 import sys
@@ -38,6 +39,8 @@ POINTS = {1: 4001, 2: 97, 3: 25}
 GRADED = 120
 """Further points on each side of a layer."""
 SOLVES_OF_A_PROCESS = 40
+PATIENCE = 5.0
+"""Seconds in which a process may end by itself."""
 WORDS = {"not unique": ("under-determined",), "no solution": ("contradict", "over-determined")}
 """What a refusal says of a problem that has many solutions, or none."""
 ASKED = {"within": 0.95, "below": 0.01, "untrusted": 0.10, "alarms": 0.02, "named": 0.98}
@@ -89,12 +92,7 @@ def true_errors(solution: Callable[..., Any], case: Case) -> dict[str, float]:
 
 def measured(case: Case) -> Row:
     """One solve; what is refused or fails is told in its row."""
-    row: Row = {
-        "family": case.family,
-        "name": case.name,
-        "expected": case.expected,
-        "failed": "",
-    }
+    row: Row = {"family": case.family, "name": case.name, "expected": case.expected, "failed": ""}
     row["options"] = {name: str(value) for name, value in case.options.items()}
     begun, processor = time.perf_counter(), time.process_time()
     try:
@@ -134,10 +132,14 @@ class Worker:
         self.connection.recv()
 
     def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.join()
-            self.process = None
+        if self.process is None:
+            return
+        with contextlib.suppress(OSError):
+            self.connection.send(None)
+        self.process.join(PATIENCE)
+        self.process.kill()  # where a solve still runs
+        self.process.join()
+        self.process = None
 
     def row(self, place: int, case: Case) -> Row:
         if self.process is None or self.solved == SOLVES_OF_A_PROCESS:

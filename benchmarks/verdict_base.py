@@ -208,16 +208,17 @@ def with_values(edges: tuple[Edge, ...], known: Mapping[str, Known], domain: Spa
     return tuple(found)
 
 
-def _value(edge: Edge, known: Known, domain: Space) -> Callable[..., Tensor]:
+def _value(edge: Edge, known: Known, domain: Space) -> Callable[..., Tensor] | float:
+    """What a known function has at an edge: a function of the other coordinates, a number on a line."""
     (name,), (side,) = edge.coordinates, edge.sides
     end = domain[name][side == "upper"]
     sign = -1.0 if side == "lower" and edge.kind != "initial" else 1.0
-
-    def value(*coordinates: Tensor) -> Tensor:
-        point = dict(zip(domain, coordinates, strict=True)) | {name: torch.full_like(coordinates[0], end)}
-        return sum(c * sign**order * known.derivative(name * order, point) for c, order in edge.terms)
-
-    return value
+    there = Known(
+        *(term for c, order in edge.terms for term in known.held(name, order, end, c * sign**order))
+    )
+    if len(domain) == 1:
+        return sum(term.factor for term in there.terms)
+    return lambda *coordinates: there.derivative("", dict(zip(domain, coordinates, strict=True)))
 
 
 def manufactured(
@@ -323,7 +324,8 @@ def in_units(case: Case, powers: Mapping[str, int], equations: tuple[int, ...]) 
         return Jet(look_up)
 
     def inner(coordinates: Any) -> list[Tensor]:
-        return [one / length for one, length in zip(coordinates, lengths, strict=True)]
+        pairs = zip(coordinates, lengths, strict=True)
+        return [one if length == 1.0 else one / length for one, length in pairs]
 
     def equation(*given: Any) -> tuple[Tensor, ...]:
         fields, coordinates = given[: len(case.fields)], given[len(case.fields) :]

@@ -203,7 +203,7 @@ def turning_point(source: Random) -> Case:
 
 def viscous_layer(source: Random) -> Case:
     """eps u'' = u u', whose layer shifts at nearly no cost."""
-    eps = source.uniform(0.05, 0.25)
+    eps = source.uniform(0.07, 0.25)
     k = brentq(lambda k: 2 * eps * k * math.tanh(k) - 1.0, 1e-3, 1e3, xtol=1e-14)
     return Case(
         "viscous layer", f"eps u'' = u u', eps={eps:.2g}", lambda u, x: eps * u.xx - u * u.x,

@@ -51,11 +51,19 @@ for _name in ("add", "sub", "mul", "truediv"):
 
 
 def sine(k: float, phase: float = 0.0) -> Curve:
-    return lambda n, s: k**n * torch.sin(k * s + (phase + n * PI / 2))
+    def curve(n: int, s: Tensor) -> Tensor:
+        value = torch.sin(k * s + (phase + n * PI / 2))
+        return k**n * value if n else value
+
+    return curve
 
 
 def exponential(k: float) -> Curve:
-    return lambda n, s: k**n * torch.exp(k * s)
+    def curve(n: int, s: Tensor) -> Tensor:
+        value = torch.exp(k * s)
+        return k**n * value if n else value
+
+    return curve
 
 
 def polynomial(*coefficients: float) -> Curve:
@@ -100,12 +108,23 @@ class Product(NamedTuple):
     curves: Mapping[str, Curve]
 
     def derivative(self, letters: str, point: Mapping[str, Tensor]) -> Tensor:
-        total = next(iter(point.values())) * 0 + self.factor
-        if any(letter not in self.curves for letter in letters):
-            return total * 0
+        total = None
         for name, curve in self.curves.items():
-            total = total * curve(letters.count(name), point[name])
-        return total
+            value = curve(letters.count(name), point[name])
+            total = value if total is None else total * value
+        vanishes = any(letter not in self.curves for letter in letters)
+        if total is None or vanishes:
+            return torch.full_like(next(iter(point.values())), 0.0 if vanishes else self.factor)
+        return self.factor * total
+
+    def held(self, name: str, order: int, end: float) -> "Product":
+        """Its derivative by a coordinate where that has a certain value."""
+        if name not in self.curves:
+            return Product(0.0 if order else self.factor, self.curves)
+        at_end = float(self.curves[name](order, torch.tensor(end, dtype=torch.float64)))
+        return Product(
+            self.factor * at_end, {one: curve for one, curve in self.curves.items() if one != name}
+        )
 
 
 class Ridge(NamedTuple):
@@ -120,6 +139,12 @@ class Ridge(NamedTuple):
         chain = math.prod(self.slopes.get(letter, 0.0) for letter in letters)
         return self.factor * chain * self.curve(len(letters), along)
 
+    def held(self, name: str, order: int, end: float) -> "Ridge":
+        """As of a product."""
+        slope = self.slopes.get(name, 0.0)
+        rest = {one: other for one, other in self.slopes.items() if one != name}
+        return Ridge(self.factor * slope**order, lambda n, s: self.curve(n + order, s + slope * end), rest)
+
 
 class Known:
     """A sum of terms, with all its derivatives in closed form."""
@@ -128,7 +153,13 @@ class Known:
         self.terms = terms
 
     def derivative(self, letters: str, point: Mapping[str, Tensor]) -> Tensor:
-        return sum(term.derivative(letters, point) for term in self.terms)
+        first, *rest = (term.derivative(letters, point) for term in self.terms)
+        return sum(rest, first)
+
+    def held(self, name: str, order: int, end: float, factor: float = 1.0) -> tuple[Product | Ridge, ...]:
+        """The terms of its derivative by a coordinate where that has a certain value, times a factor."""
+        found = (term.held(name, order, end) for term in self.terms)
+        return tuple(one._replace(factor=factor * one.factor) for one in found)
 
     def at(self, point: Mapping[str, Tensor]) -> Jet:
         return Jet(lambda letters: self.derivative(letters, point))

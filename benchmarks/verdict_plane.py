@@ -5,7 +5,7 @@ from random import Random
 import torch
 from verdict_base import Case, Edge, manufactured, mixed_at, periodic, point, slope_at, value_at
 from verdict_initial import smooth
-from verdict_known import PI, Known, Product, Ridge, bump, exponential, sine, step
+from verdict_known import PI, Known, Product, Ridge, bump, exponential, polynomial, sine, step
 
 SQUARE = {"x": (0.0, 1.0), "y": (0.0, 1.0)}
 CUBE = {**SQUARE, "z": (0.0, 1.0)}
@@ -26,6 +26,18 @@ def around(source: Random, field: str | None = None) -> tuple[str, tuple[Edge, .
     }
     name = source.choice(list(kinds))
     return name, kinds[name]
+
+
+def held(source: Random, field: str = "u", size: float = 1.0) -> tuple[Known, tuple[Edge, ...]]:
+    """A solution on the unit square and its values at all edges, zero for every other one."""
+    if source.random() < 0.5:
+        return smooth(source, *BOTH, size=size, fastest=4.0), (value_at(BOTH, field=field),)
+    hill = polynomial(0.0, 1.0, -1.0)
+    known = Known(
+        Product(size, {name: sine(source.choice((1, 2)) * PI) for name in BOTH}),
+        Product(size * source.uniform(-4, 4), dict.fromkeys(BOTH, hill)),
+    )
+    return known, (value_at(BOTH, field=field, value=0.0),)
 
 
 def rectangle(source: Random) -> dict[str, tuple[float, float]]:
@@ -56,9 +68,10 @@ def default_poisson(source: Random) -> Case:
 def helmholtz(source: Random) -> Case:
     """Below the first resonance of the unit square, or between the second and the third."""
     k2 = PI**2 * source.choice((source.uniform(0.3, 1.5), source.uniform(5.8, 7.2)))
+    known, edges = held(source)
     return manufactured(
-        "Helmholtz", f"k^2={k2 / PI**2:.2g} pi^2", lambda u, x, y: u.xx + u.yy + k2 * u,
-        smooth(source, *BOTH, fastest=4.0), SQUARE, (value_at(BOTH),), options=FEATURES,
+        "Helmholtz", f"k^2={k2 / PI**2:.2g} pi^2", lambda u, x, y: u.xx + u.yy + k2 * u, known, SQUARE, edges,
+        options=FEATURES,
     )  # fmt: skip
 
 
@@ -109,9 +122,10 @@ def torus(source: Random) -> Case:
 
 def advected(source: Random) -> Case:
     eps, a, b = 10 ** source.uniform(-2, 0), source.uniform(0.5, 1), source.uniform(-1, 1)
+    known, edges = held(source)
     return manufactured(
         "advection and diffusion", f"eps={eps:.1e}", lambda u, x, y: -eps * (u.xx + u.yy) + a * u.x + b * u.y,
-        smooth(source, *BOTH, fastest=4.0), SQUARE, (value_at(BOTH),), options=FEATURES,
+        known, SQUARE, edges, options=FEATURES,
     )  # fmt: skip
 
 
@@ -143,9 +157,10 @@ def varying(source: Random) -> Case:
 def anisotropic(source: Random) -> Case:
     small = 10 ** source.uniform(-3, 0)
     mixed = source.uniform(-0.9, 0.9) * small**0.5
+    known, edges = held(source)
     return manufactured(
         "anisotropic", f"{small:.1e}", lambda u, x, y: -u.xx - small * u.yy - mixed * u.xy + u,
-        smooth(source, *BOTH, fastest=4.0), SQUARE, (value_at(BOTH),), options=FEATURES,
+        known, SQUARE, edges, options=FEATURES,
     )  # fmt: skip
 
 
@@ -254,10 +269,10 @@ def elasticity(source: Random) -> Case:
             (lam + 2 * mu) * v.yy + mu * v.xx + (lam + mu) * u.xy,
         )
 
-    known = tuple(smooth(source, *BOTH, size=10 ** source.uniform(-3, 0), fastest=3.0) for _ in range(2))
+    made = [held(source, field, 10 ** source.uniform(-3, 0)) for field in ("u", "v")]
     return manufactured(
-        "elasticity", f"E={young:.1e}", operators, known, SQUARE,
-        (value_at(BOTH, field="u"), value_at(BOTH, field="v")), ("u", "v"),
+        "elasticity", f"E={young:.1e}", operators, tuple(known for known, _ in made), SQUARE,
+        tuple(edge for _, edges in made for edge in edges), ("u", "v"),
         options={**FEATURES, "hidden": (120,)},
     )  # fmt: skip
 
@@ -293,10 +308,10 @@ def reactions(source: Random) -> Case:
             for here, after in zip(ring, (*ring[1:], ring[0]), strict=True)
         )
 
-    known = tuple(smooth(source, *BOTH, size=10 ** source.uniform(-1, 0), fastest=3.0) for _ in fields)
+    made = [held(source, field, 10 ** source.uniform(-1, 0)) for field in fields]
     return manufactured(
-        "reactions", f"{count} fields", operators, known, SQUARE,
-        tuple(value_at(BOTH, field=field) for field in fields), fields,
+        "reactions", f"{count} fields", operators, tuple(known for known, _ in made), SQUARE,
+        tuple(edge for _, edges in made for edge in edges), fields,
         options={**FEATURES, "hidden": (240 // count,)},
     )  # fmt: skip
 

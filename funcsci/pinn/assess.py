@@ -18,15 +18,16 @@ from funcsci import random
 from funcsci.optim.linear_least_squares import RidgeFactor
 from funcsci.pinn.last_layer import Columns, Gauge, with_weights
 from funcsci.pinn.task import Task
-from funcsci.pinn.trial import Trial
 from funcsci.pinn.verdict import NullFunction
 from funcsci.tree import Params
 
-NOISE = 10.0
-"""A residual of so many times the round-off of its terms is round-off."""
+NOISE = 100.0
+"""A residual of so many times the round-off of its terms is round-off: features' derivatives have it too."""
 NULL = {torch.float64: 1e-8, torch.float32: 1e-4}
 """A function is a null function if the linearized problem makes no more than this of its size."""
 MOST_NULLS, ITERATIONS = 8, 12
+MANY = 128
+"""Features that show that there is no solution where they find none."""
 CONSTANT = 1e-5
 """How far a constant may be from the span of the null functions that hold it."""
 
@@ -35,12 +36,12 @@ class Features(NamedTuple):
     """Functions in which a correction is sought.
 
     Attributes:
-        trial: the function whose last layer they feed.
+        task: of the network whose last layer they feed.
         params: its parameters, drawn by another key than the solution's.
         blocks: each requirement at points on which no method trains, as far as it is linear in them.
     """
 
-    trial: Trial
+    task: Task
     params: Params
     blocks: Sequence[Columns]
 
@@ -48,6 +49,12 @@ class Features(NamedTuple):
     def width(self) -> int:
         """How many there are for each field."""
         return int(self.params["layers"][-1]["weight"].shape[1])
+
+    @property
+    def resolve(self) -> bool:
+        """Whether they are many, and as steep as the coefficients say that a solution may be."""
+        steepest = float(self.params["layers"][0]["weight"].abs().max())
+        return self.width >= MANY and steepest >= self.task.steepness
 
 
 class Assessment(NamedTuple):
@@ -133,7 +140,7 @@ def _noise(block: Columns, values: Tensor, rounding: Tensor) -> float:
 def _follows(block: Columns, features: Features, after: Float[Tensor, "rows"]) -> float:
     """The share of what is left of the equations that no sum of the features' own values follows."""
     count, x = block.requirement.count, block.points.x
-    left, trial = after[: len(x) * count].reshape(len(x), count), features.trial
+    left, trial = after[: len(x) * count].reshape(len(x), count), features.task.trial
     with torch.no_grad():
         values = vmap(lambda x: trial.network.features(features.params, trial.domain.scaled(x)))(x)
     size = float(torch.linalg.vector_norm(left))
@@ -180,8 +187,9 @@ def _nulls(
     chosen = weights(y @ right[:many].mT) * singular[:many]  # of size one
     names = _described(left[:, :many].reshape(count, -1, many), root, task.problem.fields)
     vectors = chosen.reshape(count, -1, many).unbind(2)
+    shape, trial = features.task.shape, features.task.trial.homogeneous()
     return tuple(
-        NullFunction(features.trial.homogeneous(), with_weights(features.params, vector), size, name)
+        NullFunction(shape, trial, with_weights(features.params, vector), size, name)
         for vector, size, name in zip(vectors, singular.tolist(), names, strict=False)
     )
 

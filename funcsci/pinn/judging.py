@@ -83,7 +83,8 @@ def measured(task: Task, blocks: Sequence[Columns], weights: Float[Tensor, "fiel
         for name, one, start in zip(task.names, now, before, strict=True)
     }
     finite = all(math.isfinite(one.relative) for one in residuals.values())
-    return Verdict(residuals, {}, finite, "" if finite else "a residual is not finite")
+    doubt = "" if finite else "a residual is not finite"
+    return Verdict(residuals, {}, finite, doubt, trivial=all(one.size == 0 for one in (*now, *before)))
 
 
 def judged(
@@ -112,7 +113,7 @@ def judged(
         errors=dict(zip(task.problem.fields, found.errors, strict=True)),
         trusted=trusted,
         doubt="" if trusted else doubt,
-        ill_posed=_ill_posed(task, verdict, found, gauge),
+        ill_posed=_ill_posed(task, verdict, found, gauge, resolved=features.resolve),
         nulls=(() if gauge is None else gauge.nulls) + found.nulls,
     )
 
@@ -124,11 +125,13 @@ def _fall(now: Left, start: Left, least: float) -> float:
     return now.rms / start.rms
 
 
-def _ill_posed(task: Task, verdict: Verdict, found: Assessment, gauge: Gauge | None) -> str:
+def _ill_posed(
+    task: Task, verdict: Verdict, found: Assessment, gauge: Gauge | None, *, resolved: bool
+) -> str:
     """Whether the problem has many solutions or none, as far as the linearized problem tells."""
     if task.starts_regularly:
         return ""
     if found.nulls or gauge is not None:
         return NO_SOLUTION if verdict.unfallen() else NOT_UNIQUE
-    stuck = found.explained > EXPLAINED and found.follows <= SMOOTH and not found.noisy
+    stuck = found.explained > EXPLAINED and found.follows <= SMOOTH and not found.noisy and resolved
     return NO_SOLUTION if stuck and verdict.unfallen() and affine(task.problem.equations) else ""

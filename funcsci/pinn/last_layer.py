@@ -209,7 +209,8 @@ def weights_of(params: Params) -> Float[Tensor, "fields width"]:
 
 def with_weights(params: Params, weights: Float[Tensor, "fields width"]) -> Params:
     """Parameters with another last layer."""
-    last = {"weight": weights[:, :-1].contiguous(), "bias": weights[:, -1].contiguous()}
+    parts = {"weight": weights[:, :-1], "bias": weights[:, -1]}
+    last = {name: part.clone(memory_format=torch.contiguous_format) for name, part in parts.items()}
     return {**params, "layers": [*params["layers"][:-1], last]}
 
 

@@ -156,22 +156,25 @@ def make_problem(
 def _check_enough(problem: Problem) -> None:
     """Each coordinate has as many conditions as the orders of the equations in it need."""
     domain, edges = problem.domain, (*problem.edges.hard, *problem.edges.soft)
-    if problem.places:  # data may determine anything
-        return
+    points = sum(len(values) for _, (_, values) in problem.places)
+    line = domain.dimensions == 1
     for index, name in enumerate(domain.names):
         orders = {one: problem.equations.order(one, name) for one in problem.fields}
         needed, found = sum(orders.values()), sum(face.index == index for face in edges)
         if index in problem.periodic or found == needed:
+            continue
+        if points and not (line and found + points < needed):  # data may determine anything
             continue
         story = ", ".join(f"{one} is of order {order} in {name}" for one, order in orders.items() if order)
         if found < needed:
             kind = "initial" if name == "t" else "dirichlet"
             raise ValueError(
                 f"The problem is under-determined: {story or 'it'}, which needs {needed} conditions at the "
-                f"edges of {name}. Got {found}. Add {needed - found}, as pinn.{kind}, or pass "
+                f"edges of {name}. Got {found}{f' and {points} at points' * bool(points)}. "
+                f"Add {needed - found - points}, as pinn.{kind}, or pass "
                 "well_posed=False if the equation itself selects the solution."
             )
-        if domain.dimensions == 1 or not needed:
+        if line or not needed or len(problem.fields) == 1:
             raise ValueError(
                 f"The problem is over-determined: {story or f'no field has a derivative in {name}'}, which "
                 f"takes {needed} conditions at the edges of {name}. Got {found}. Leave {found - needed} out, "

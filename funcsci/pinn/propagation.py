@@ -86,7 +86,7 @@ def _of_slab(part: Part, task: Task, index: int, before: Fields | None) -> tuple
     attempts = correcting(_without_start(task, index), task)
     inputs = attempts.drawn(None)["layers"][0]["weight"].shape[1]
     features = attempts.correction(steepness(task, params, inputs))
-    more = [jit(jets(features.trial, one, fields, mode), backend="eager") for one in own]
+    more = [jit(jets(features.task.trial, one, fields, mode), backend="eager") for one in own]
     blocks = evaluate(programs, params, (*attempts.held_out, *starts), fields)
     found = assess(
         task,
@@ -94,7 +94,7 @@ def _of_slab(part: Part, task: Task, index: int, before: Fields | None) -> tuple
         weights_of(params),
         features._replace(blocks=[*features.blocks, *evaluate(more, features.params, starts, fields)]),
     )
-    return found, partial(features.trial.homogeneous().apply, found.correction)
+    return found, partial(features.task.trial.homogeneous().apply, found.correction)
 
 
 def _without_start(task: Task, index: int) -> Callable[[NetworkSettings], Task]:

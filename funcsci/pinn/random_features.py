@@ -234,7 +234,6 @@ class Attempts:
         self.features: list[Columns] | None = None
         self.several = task.problem.domain.dimensions > 1
         # On a line there is one attempt; a search among many is worth a program.
-        # On a line there is one attempt; a search among many is worth a program.
         self.backend = settings.backend or ("trace" if self.several else "eager")
         self.balanced = task.balanced(self.drawn(None))
         self.training = self.points(random.fold_in(settings.key, 1))
@@ -284,7 +283,7 @@ class Attempts:
         """Features drawn by another key, at the held-out points."""
         params = self.drawn(slopes, self.other_key)
         blocks = self.evaluate(params, self.held_out) if self.features is None else self.features
-        return Features(self.task.trial, params, blocks)
+        return Features(self.task, params, blocks)
 
     @property
     def other_key(self) -> Key:

@@ -3,6 +3,7 @@ r"""Scales of fields and of equations, so that units do not matter.
 In units of their scales $U_f$ and $S_e$ all fields are of size one, and so is the largest term of each equation.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -90,6 +91,27 @@ def scales(equations: Equations, at_points: Linearized, data: Sequence[tuple[str
     return Scales(
         tuple(of_fields.tolist()), tuple(of_equations.tolist()), tuple(map(tuple, coupling.tolist()))
     )
+
+
+def steepness(equations: Equations, at_points: Linearized) -> float:
+    r"""How steep a solution may be by its equations' coefficients, in units of half of the domain.
+
+    Where $a\, \partial_i^m u$ and $b\, \partial_i^n u$ with $m > n$ stand in one equation, layers may have the length
+    $|a / b|^{1 / (m - n)}$.
+    """
+    coefficients, steepest = _rms(at_points.slopes), 0.0
+    for place, length in enumerate(equations.domain.lengths):
+        orders = np.array(
+            [max(term.count(place) for term in request.operator) for request in equations.requests]
+        )
+        for field in equations.fields:
+            own = np.array([request.field == field for request in equations.requests])
+            for row in coefficients:
+                terms = [(orders[column], row[column]) for column in np.nonzero(own & (row > 0))[0]]
+                for (high, a), (low, b) in itertools.permutations(terms, 2):
+                    if high > low:
+                        steepest = max(steepest, 0.5 * length * (b / a) ** (1 / (high - low)))
+    return float(steepest)
 
 
 def _rms(values: Tensor) -> Matrix:

@@ -160,10 +160,13 @@ class Solution:
         Returns:
             The residual, of the kind that the coordinates are; a tuple where there are several equations.
         """
+        return self._at(vmap(lambda x: self._residual_of(self.function, x)), coordinates, by_name)
+
+    def _residual_of(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """What is left of the equations at a point, for all fields as a function."""
         equations = self.problem.equations
         needed = Differentiated(self.fields, equations.requests, self.settings.derivatives)
-        at_points = vmap(lambda x: equations.residuals(needed.values(self.function, x), x))
-        return self._at(at_points, coordinates, by_name)
+        return equations.residuals(needed.values(function, x), x)
 
     def exact(self, *coordinates: Given, **by_name: Given) -> Any:
         """The exact solution that the problem came with.
@@ -238,6 +241,7 @@ class Solution:
         *,
         field: str | None = None,
         slices: int = 0,
+        null: int | None = None,
         reference: Reference | None = None,
     ) -> Figure:
         """Draw the solution, its error or residual, and the history of the loss.
@@ -249,6 +253,8 @@ class Solution:
             path: where to write the figure, in the format its ending names; None writes nothing.
             field: which of several fields to map; None is the first.
             slices: instead of a map, curves at so many values of the last coordinate.
+            null: instead of the solution, the null function of this number, any multiple of which can be added
+                to it, and what it adds to the residual.
             reference: as in `errors`.
 
         Returns:
@@ -256,26 +262,57 @@ class Solution:
 
         Raises:
             OSError: if the path cannot be written; said before anything is drawn.
-            ValueError: if its ending names no format of figures.
+            ValueError: if its ending names no format of figures, or there is no null function of that number.
         """
         if path is not None:
             figure_path(path=path)
         checks.integer(slices=slices, least=0)
+        if null is not None:
+            return self._drawn(self._null(null), path, field, slices, None)
         exact = None if reference is None and self.problem.reference is None else self._reference(reference)
         known = self.problem.reference is not None
-        judged = f"relative {f'L2 error {self.relative_l2:.1e}' if known else f'residual {self.verdict.worst_residual:.1e}'}"
+        story = f"L2 error {self.relative_l2:.1e}" if known else f"residual {self.verdict.worst_residual:.1e}"
         drawn = Drawn(
             self.problem,
             self.history,
             self.settings,
             self.function,
             self.residual,
-            f"{self.method}  ·  {judged}",
+            f"{self.method}  ·  relative {story}",
         )
+        return self._drawn(drawn, path, field, slices, exact)
+
+    def _drawn(
+        self,
+        drawn: Drawn,
+        path: str | Path | None,
+        field: str | None,
+        slices: int,
+        exact: Callable[[Tensor], Tensor] | None,
+    ) -> Figure:
         figure = figure_of(drawn, self._field(field or self.fields[0]), slices, exact)
         if path is not None:
             figure.savefig(path, dpi=150)
         return figure
+
+    def _null(self, number: int) -> Drawn:
+        """What is drawn of a null function."""
+        nulls = self.verdict.nulls
+        checks.integer(null=number, least=0)
+        if number >= len(nulls):
+            must = f"be less than {len(nulls)}, the number of null functions" if nulls else "be left out"
+            raise ValueError(checks.message(must, "null", number, "Look at solution.verdict.nulls."))
+        one = nulls[number]
+
+        def function(x: Tensor) -> Tensor:
+            return one.trial.apply(one.params, x)
+
+        def added(*coordinates: Given) -> Any:
+            left, both = self._residual_of, lambda x: self.function(x) + function(x)
+            return self._at(vmap(lambda x: left(both, x) - left(self.function, x)), coordinates, {})
+
+        story = f"null function {number}: {one.description}"
+        return Drawn(self.problem, self.history, self.settings, function, added, story)
 
     def save(self, path: str | Path) -> None:
         """Write the whole solution to one safetensors file: tensors and JSON, no code.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from funcsci import tree
 from funcsci.optim import Status
@@ -16,8 +17,8 @@ from funcsci.pinn.outcome import History, Tried
 from funcsci.pinn.parts import Part, Stage, assemble
 from funcsci.pinn.problem import RECIPES, Problem
 from funcsci.pinn.settings import Settings
-from funcsci.pinn.task import empty_params
-from funcsci.pinn.verdict import Residual, Verdict
+from funcsci.pinn.task import empty_params, make_task
+from funcsci.pinn.verdict import NullFunction, Residual, Verdict
 from funcsci.storage import Format
 
 FILE = Format("funcsci.solution", 3, writer="Solution.save")
@@ -46,6 +47,8 @@ def save(solution: Contents, path: str | Path) -> None:
     tensors |= {"history.loss": solution.history.loss, "history.seconds": solution.history.seconds}
     tensors["key"] = settings.key
     tensors |= {f"states.{place}": state.coefficients for place, state in _states(solution.parts)}
+    nulls = [one.params for one in solution.verdict.nulls]
+    tensors |= dict(zip(tree.paths(nulls, "nulls"), tree.leaves(nulls), strict=True))
     along = problem.marches
     story = {
         "problem": None if problem.recipe is None else {"name": problem.recipe[0], **problem.recipe[1]},
@@ -67,7 +70,15 @@ def save(solution: Contents, path: str | Path) -> None:
         "verdict": {
             **solution.verdict._asdict(),
             "residuals": {name: one._asdict() for name, one in solution.verdict.residuals.items()},
-            "nulls": [],
+            "nulls": [
+                {
+                    "shape": one.shape._asdict(),
+                    "amplitude": one.trial.amplitude,
+                    "singular_value": one.singular_value,
+                    "description": one.description,
+                }
+                for one in solution.verdict.nulls
+            ],
         },
         "candidates": [one._asdict() for one in solution.history.candidates],
         "method": solution.method,
@@ -96,12 +107,8 @@ def load(path: str | Path, problem: Problem | None, device: str | torch.device) 
                 "deadline": math.inf,
             }
         )
-        example = [
-            [empty_params(problem, _shape(stage["shape"]), settings.dtype) for stage in stages]
-            for stages in story["stages"]
-        ]
-        named = {name.removeprefix("params"): tensors[name] for name in tree.paths(example, "params")}
-        params = tree.combine(example, named)
+        shapes = [[_shape(stage["shape"]) for stage in stages] for stages in story["stages"]]
+        params = _params(problem, settings, shapes, tensors, "params")
         stages = [
             [
                 Stage(_shape(stage["shape"]), tuple(stage["amplitude"]), own)
@@ -117,13 +124,14 @@ def load(path: str | Path, problem: Problem | None, device: str | torch.device) 
         ]
         told_verdict = story["verdict"]
         residuals = {name: Residual(**one) for name, one in told_verdict["residuals"].items()}
+        nulls = _nulls(problem, settings, told_verdict["nulls"], tensors)
         candidates = tuple(Tried(**{**one, "hidden": tuple(one["hidden"])}) for one in story["candidates"])
         return Contents(
             problem,
             assemble(problem, settings, spans, stages, states),
             History(tensors["history.loss"].cpu(), tensors["history.seconds"].cpu(), candidates),
             Status(**story["status"]),
-            Verdict(**{**told_verdict, "residuals": residuals, "nulls": ()}),
+            Verdict(**{**told_verdict, "residuals": residuals, "nulls": nulls}),
             settings,
             story["method"],
             story["backend"],
@@ -132,6 +140,34 @@ def load(path: str | Path, problem: Problem | None, device: str | torch.device) 
         )
     except (KeyError, TypeError) as error:
         raise FILE.damaged(path, f"it lacks {error}") from error
+
+
+def _params(problem: Problem, settings: Settings, shapes: Any, tensors: dict[str, Tensor], name: str) -> Any:
+    """The parameters of networks of some shapes, a list of them or of lists, from tensors by their paths."""
+
+    def empty(shape: Any) -> Any:
+        if isinstance(shape, NetworkSettings):
+            return empty_params(problem, shape, settings.dtype)
+        return [empty(one) for one in shape]
+
+    example = empty(shapes)
+    named = {path.removeprefix(name): tensors[path] for path in tree.paths(example, name)}
+    return tree.combine(example, named)
+
+
+def _nulls(
+    problem: Problem, settings: Settings, told: list[dict[str, Any]], tensors: dict[str, Tensor]
+) -> tuple[NullFunction, ...]:
+    """The null functions that a file tells of."""
+    shapes = [_shape(one["shape"]) for one in told]
+    found = []
+    for one, shape, params in zip(
+        told, shapes, _params(problem, settings, shapes, tensors, "nulls"), strict=True
+    ):
+        task = make_task(problem, settings, shape, amplitude=tuple(one["amplitude"]))
+        size, description = one["singular_value"], one["description"]
+        found.append(NullFunction(shape, task.trial.homogeneous(), params, size, description))
+    return tuple(found)
 
 
 def _states(parts: tuple[Part, ...]) -> list[tuple[int, State]]:

@@ -27,7 +27,7 @@ from funcsci.pinn.requirements import (
     residual_at_point,
     residuals_together,
 )
-from funcsci.pinn.scales import Linearized, Scales, scales
+from funcsci.pinn.scales import Linearized, Scales, scales, steepness
 from funcsci.pinn.settings import Settings
 from funcsci.pinn.timescales import leading, slopes, timescales
 from funcsci.pinn.trial import Trial
@@ -64,6 +64,7 @@ class Task(NamedTuple):
         scales: of the fields and the equations.
         starts_regularly: whether the equations are ordinary ones, built-in initial conditions are complete, and
             the highest derivatives are determined: then there is one solution, by Picard and Lindelöf.
+        steepness: how steep a solution may be, by the coefficients of its equations.
         balance: what the weight of each requirement is multiplied by.
     """
 
@@ -75,6 +76,7 @@ class Task(NamedTuple):
     soft: tuple[Face, ...]
     scales: Scales
     starts_regularly: bool
+    steepness: float
     balance: tuple[float, ...] = ()
 
     def balanced(self, params: Params) -> "Task":
@@ -285,6 +287,7 @@ def make_task(
         edges.soft,
         sizes,
         _starts_regularly(problem, linear),
+        steepness(problem.equations, linear),
     )
     own = any(isinstance(face.source.value, OfPoint) for face in edges.hard)
     if before is None and not own:  # a state of the library's own fits to what was checked on the whole

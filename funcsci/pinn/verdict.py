@@ -1,7 +1,8 @@
-"""What a solve says about its answer: what is left of each equation, how far off each field is, what else fits."""
+"""What a solve says about its answer: what is left of each equation, and how far off each field is."""
 
 from typing import NamedTuple
 
+from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.trial import Trial
 from funcsci.tree import Params
 
@@ -26,12 +27,14 @@ class NullFunction(NamedTuple):
     """A function of which any multiple can be added to the solution, as far as its residual tells.
 
     Attributes:
+        shape: of its network.
         trial: the function of the parameters, zero where conditions are built in.
         params: the parameters.
         singular_value: the size of what the linearized problem makes of it, over its own.
         description: what it looks like.
     """
 
+    shape: NetworkSettings
     trial: Trial
     params: Params
     singular_value: float
@@ -48,6 +51,7 @@ class Verdict(NamedTuple):
         doubt: why it is not to be trusted.
         ill_posed: `"not unique"`, `"no solution"`, or nothing.
         nulls: functions that can be added.
+        trivial: whether the solution is zero, as a homogeneous problem allows.
     """
 
     residuals: dict[str, Residual]
@@ -56,6 +60,7 @@ class Verdict(NamedTuple):
     doubt: str = ""
     ill_posed: str = ""
     nulls: tuple[NullFunction, ...] = ()
+    trivial: bool = False
 
     @property
     def worst_residual(self) -> float:
@@ -77,16 +82,17 @@ class Verdict(NamedTuple):
         return not self.ill_posed and not self.unfallen(share) and self.trusted and self.error <= tol
 
     def __str__(self) -> str:
+        story = self._told()
+        return f"{story}; this is the trivial solution, zero" if self.trivial else story
+
+    def _told(self) -> str:
         if self.ill_posed:
             story = [self.ill_posed]
             if self.nulls:
                 story.append(" and ".join(one.description for one in self.nulls) + " may be added")
             if self.ill_posed == NO_SOLUTION:
-                story += [
-                    f"{self.residuals[name].fall:.2g} of the residual of {name} is left, whatever is tried"
-                    for name in self.unfallen()[:1]
-                ]
-            elif self.nulls:
+                story += [f"{self._left(name)}, whatever is tried" for name in self.unfallen()[:1]]
+            elif self.nulls and not self.trivial:
                 story.append("this is the solution of least norm")
             return "; ".join(story)
         if not self.errors:
@@ -96,5 +102,10 @@ class Verdict(NamedTuple):
         if not self.trusted:
             told += f", not to be trusted: {self.doubt}"
         elif self.unfallen():
-            told += f", but {self.residuals[self.unfallen()[0]].fall:.2g} of the residual of {self.unfallen()[0]} is left"
+            told += f", but {self._left(self.unfallen()[0])}"
         return f"estimated error {told}"
+
+    def _left(self, name: str) -> str:
+        fall = self.residuals[name].fall
+        share = f"{fall:.2g} of" if fall < 1 else "all of"
+        return f"{share} the residual of the {name} is left"
