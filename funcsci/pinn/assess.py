@@ -63,7 +63,7 @@ class Assessment(NamedTuple):
     Attributes:
         errors: the relative size of the correction of each field.
         explained: the share of the residual that is left after the correction.
-        follows: the share of that which the features do not follow by their own values, in the equations.
+        rough: the share of the equations' residual that the features' own values do not follow.
         noisy: whether what is left is the round-off of its terms.
         nulls: functions that can be added.
         correction: parameters of the correction, a function of the features without a built-in part.
@@ -71,7 +71,7 @@ class Assessment(NamedTuple):
 
     errors: tuple[float, ...]
     explained: float
-    follows: float
+    rough: float
     noisy: bool
     nulls: tuple[NullFunction, ...]
     correction: Params
@@ -124,7 +124,7 @@ def assess(
     return Assessment(
         tuple(errors.tolist()),
         rest / whole if whole > 0 else 0.0,
-        _follows(blocks[0], features, after),
+        _rough(blocks[0], features, residual),
         min(whole, rest) <= NOISE * math.sqrt(noise),
         _nulls(task, features, factor, basis, root),
         with_weights(features.params, correction),
@@ -137,10 +137,10 @@ def _noise(block: Columns, values: Tensor, rounding: Tensor) -> float:
     return float((slopes.abs() @ rounding[:, :, None]).square().sum())
 
 
-def _follows(block: Columns, features: Features, after: Float[Tensor, "rows"]) -> float:
-    """The share of what is left of the equations that no sum of the features' own values follows."""
+def _rough(block: Columns, features: Features, residual: Float[Tensor, "rows"]) -> float:
+    """The share of the equations' residual that no sum of the features' own values follows."""
     count, x = block.requirement.count, block.points.x
-    left, trial = after[: len(x) * count].reshape(len(x), count), features.task.trial
+    left, trial = residual[: len(x) * count].reshape(len(x), count), features.task.trial
     with torch.no_grad():
         values = vmap(lambda x: trial.network.features(features.params, trial.domain.scaled(x)))(x)
     size = float(torch.linalg.vector_norm(left))

@@ -20,8 +20,9 @@ ROUND_OFF = 1e3
 """A residual of so many units of round-off in its own terms had nothing to fall from."""
 EXPLAINED = 0.9
 """A correction explains a residual if at most this share of it is left."""
-SMOOTH = 0.3
-"""What is left is smooth if features, which cannot correct it, follow it to this share."""
+STUCK, HARDLY, SMOOTH = 0.5, 0.1, 0.3
+"""There is no solution where features leave these shares of a residual, of what it was at the built-in part alone, and,
+by their own values, of the residual's course, which then is smooth."""
 
 
 class Left(NamedTuple):
@@ -133,5 +134,5 @@ def _ill_posed(
         return ""
     if found.nulls or gauge is not None:
         return NO_SOLUTION if verdict.unfallen() else NOT_UNIQUE
-    stuck = found.explained > EXPLAINED and found.follows <= SMOOTH and not found.noisy and resolved
-    return NO_SOLUTION if stuck and verdict.unfallen() and affine(task.problem.equations) else ""
+    stuck = found.explained > STUCK and found.rough <= SMOOTH and not found.noisy and resolved
+    return NO_SOLUTION if stuck and verdict.unfallen(HARDLY) and affine(task.problem.equations) else ""
