@@ -2,7 +2,8 @@
 
 An oscillator; a thin layer with far too few features, with too few, and with as many as it needs; a resonance, which
 nothing solves; an insulated rod, which has many solutions. Where the exact solution is known, its error stands
-below the estimate. `--smoke` leaves out the layer with as many features as it needs.
+below the estimate. Writes null.png, the function that may be added at the resonance. `--smoke` leaves out the layer
+with as many features as it needs.
 """
 
 import math
@@ -64,6 +65,7 @@ if not options.smoke:
 
 resonant = shown(resonance)
 assert resonant.verdict.ill_posed == "no solution"
+resonant.plot("null.png", null=0)
 
 free = shown(insulated)
 assert free.verdict.ill_posed == "not unique"
