@@ -60,7 +60,9 @@ for name, (hard, steps, asked) in WAYS.items():
     solution = pinn.solve(pendulum(hard), method=method, **asked, **here)
     errors[name] = float(np.linalg.norm(solution(times) - exact) / np.linalg.norm(exact))
     estimate = f"{solution.error_estimate['u']:.1e}" + "?" * (not solution.estimate_trusted)
-    told = f"{estimate:>11} {max(solution.residuals.values()):19.1e} {solution.steps:7,} {solution.seconds:9.1f}"
+    told = (
+        f"{estimate:>11} {max(solution.residuals.values()):19.1e} {solution.steps:7,} {solution.seconds:9.1f}"
+    )
     print(f"{name:<26} {errors[name]:14.1e} {told}")
     if not name.startswith("  ") or "causal" in asked:
         label = name if name == method else f"{method} with{name[1:]}"

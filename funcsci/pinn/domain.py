@@ -1,19 +1,22 @@
 """Where an equation holds: a box with named coordinates."""
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from funcsci import checks
 from funcsci.autodiff import derivative
 from funcsci.tree import Scalar
 
+Span: TypeAlias = Sequence[float] | NDArray[Any] | Tensor
+"""The start and end of a range."""
 ScalarField: TypeAlias = Callable[[Tensor], Scalar]
 """A function of a point, shape `(dimensions,)`, with one value, shape ()."""
 
@@ -36,7 +39,7 @@ class Domain:
     upper: tuple[float, ...]
 
     @classmethod
-    def of(cls, ranges: Mapping[str, tuple[float, float]]) -> "Domain":
+    def of(cls, ranges: Mapping[str, Span]) -> "Domain":
         """The box of a dict such as `{"x": (-1, 1), "t": (0, 1)}`.
 
         Raises:

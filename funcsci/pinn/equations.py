@@ -132,6 +132,11 @@ class Equations:
         terms = [term for request in self.requests if request.field == field for term in request.operator]
         return max((term.count(place) for term in terms), default=0)
 
+    @property
+    def explicit(self) -> bool:
+        """Whether an equation takes a coordinate as an argument."""
+        return any(name in self.domain.names for one in self.functions for name in one.names)
+
     def _call(self, look_up: Callable[[Request], Tensor], x: Tensor) -> list[Tensor]:
         found: list[Tensor] = []
         for one in self.functions:

@@ -19,12 +19,10 @@ from funcsci.pinn.verdict import Residual, Verdict
 FIRST = 0.5
 """The first slab that is tried where the whole was too long, as a share of it."""
 SHORTEST, SHORTEST_SEARCHED = 1 / 512, 1 / 64
-"""The shortest slab, as a share of the whole, before marching gives up; the second for an equation in a box that
-is not linear, where training all parameters may cost less."""
+"""The shortest slab, as a share of the whole, before marching gives up; the second for an equation in a box
+that is not linear, where training all parameters may cost less."""
 EASY = 0.1
-"""A slab was easy, where slopes are searched for, if its residual is at most this share of what is asked of it."""
-SPARED = 0.01
-"""A slab with waves, or of an equation in a box that is not linear, is solved to this share of what is asked of it at best."""
+"""A slab was easy, where slopes are searched for, if its residual is at most this share of what is asked."""
 GROW, SHRINK = 1.5, 0.5
 """What the length of a slab is multiplied by after one that was solved easily, and after one that was not."""
 
@@ -132,7 +130,7 @@ def adaptively(
     shortest = SHORTEST * (end - start)
     if problem.domain.dimensions > 1 and not linear:
         shortest = SHORTEST_SEARCHED * (end - start)
-        settings = settings._replace(aim=max(settings.aim, SPARED * settings.enough))
+        settings = settings._replace(aim=settings.enough)
     now, length, begun, state = start, FIRST * (end - start), time.perf_counter(), None
     parts: list[Part] = []
     outcomes: list[Outcome] = []
@@ -191,8 +189,7 @@ def _for_slabs(problem: Problem, settings: Settings) -> Settings:
     """Waves for a periodic problem, where nothing else was asked for: a state changes little in a slab."""
     if not problem.periodic or settings.network != NetworkSettings(()):
         return settings
-    aim = max(settings.aim, SPARED * settings.enough)
-    return settings._replace(network=NetworkSettings((), activation="waves"), aim=aim)
+    return settings._replace(network=NetworkSettings((), activation="waves"), aim=settings.enough)
 
 
 def _widths(outcomes: list[Outcome]) -> list[int]:

@@ -19,12 +19,31 @@ from funcsci.tree import Params
 FIRST_OMEGA, OMEGA = 10.0, 10.0
 """Frequencies of a sine network in its first and its other layers, on a domain of length 2."""
 LAYER_SHARE = 0.25
-"""The share of features, and of points, that look at the layer behind the start where there is one."""
+"""The share of features, and of points, that look at a place where something happens on a small scale."""
+MOST_GRADED = 0.6
+"""The share that looks at all such places together."""
 SPARSE_FROM = 3
 """From so many inputs on, some features look at one or two of them only."""
 FAST = 10.0
 """A transient that decays by more than this, in exponents over the domain, gets features of its own."""
 ACTIVATION_NAMES = (*ACTIVATIONS, "siren", "waves")
+
+
+class Focus(NamedTuple):
+    """A place of a line where something happens on a small scale, with the domain scaled to [-1, 1].
+
+    Attributes:
+        place: where.
+        reach: the smallest distance from it that matters.
+    """
+
+    place: float
+    reach: float
+
+    def near(self, distance: Tensor, side: Tensor) -> Tensor:
+        """Places at distances to either side, kept in the domain."""
+        place = self.place + torch.where(side > 0, distance, -distance)
+        return torch.where(place.abs() > 1, 2 * self.place - place, place).clamp(-1.0, 1.0)
 
 
 class NetworkSettings(NamedTuple):
@@ -49,7 +68,7 @@ class Network(NamedTuple):
     """A network that is linear in its last layer.
 
     Attributes:
-        init: `init(key, *, dtype, device, scales=None, transient=0) -> params`, the last two as in `spread`.
+        init: `init(key, *, dtype, device, scales=None, foci=()) -> params`, the last two as in `spread`.
         features: `features(params, s)`, what the last layer sees at a scaled point, shape `(width + 1,)`;
             the last one is constant.
         outputs: how many numbers the network returns.
@@ -121,7 +140,7 @@ def network(
     layers = nn.siren(widths, omega0=FIRST_OMEGA, omega=OMEGA) if siren else nn.mlp(widths, activation=name)
     sigma: Activation = torch.sin if siren else ACTIVATIONS[name]
 
-    def init(key: Key, *, scales: Tensor | None = None, transient: float = 0.0, **where: Any) -> Params:
+    def init(key: Key, *, scales: Tensor | None = None, foci: Sequence[Focus] = (), **where: Any) -> Params:
         keys = random.split(key, 3)
         params = layers.init(keys[0], **where)
         if embeddings:
@@ -132,7 +151,7 @@ def network(
         first, *others = params["layers"]
         if settings.activation == "waves":
             return {**params, "layers": [waves(keys[1], first, scales, whole), *others]}
-        return {**params, "layers": [spread(keys[1], first, scales, transient), *others]}
+        return {**params, "layers": [spread(keys[1], first, scales, foci), *others]}
 
     def features(params: Params, s: Float[Tensor, "dimensions"]) -> Float[Tensor, "width"]:
         for place, one in enumerate(embeddings):
@@ -149,20 +168,20 @@ def network(
     return Network(init, features, outputs, spreads)
 
 
-def spread(key: Key, layer: Params, scales: Tensor | None, transient: float) -> Params:
+def spread(key: Key, layer: Params, scales: Tensor | None, foci: Sequence[Focus] = ()) -> Params:
     r"""A first layer that resolves the domain: features $\sigma(w \cdot (s - c))$ of many slopes everywhere.
 
     Centres $c$ are uniform in the box. A slope $w$ has a random direction and a length uniform up to one,
     times `scales`; from three inputs on, a third of them looks at one input each, and a third at two, since
-    most functions of many coordinates are sums of functions of few. Where a function of one coordinate has
-    a fast transient at its start, a quarter of the features is graded toward it: at distances between the
-    transient's length and the interval's, log-uniform, with slopes to match.
+    most functions of many coordinates are sums of functions of few. Where something happens to a function of one
+    coordinate on a small scale, a quarter of the features is graded toward each such place: at distances between
+    that scale and the interval's length, log-uniform, with slopes to match.
 
     Args:
         key: the random key.
         layer: gives the shapes.
         scales: the largest slope along each input, on [-1, 1]; None is 2.
-        transient: how many exponents the transient decays over the interval.
+        foci: the places of a line toward which features are graded.
 
     Source: Dong and Li (2021), arXiv:2012.02895, on the range of random coefficients; Dong and Yang (2022),
     arXiv:2110.14121, on choosing it; Hashemi, Schaeffer, Shi, Topcu, Tran and Ward (2023), arXiv:2103.03191,
@@ -182,12 +201,15 @@ def spread(key: Key, layer: Params, scales: Tensor | None, transient: float) -> 
     direction = direction / torch.linalg.vector_norm(direction, dim=1, keepdim=True)
     centre = uniform(2, width, inputs, low=-1.0)
     slope = uniform(1, width, 1) * direction * (2.0 if scales is None else scales)
-    graded = int(LAYER_SHARE * width) if inputs == 1 and transient > FAST else 0
-    if graded:
-        reach = distances(transient, uniform(3, graded, 1))
-        near, steep = -1 + reach * uniform(4, graded, 1), (1 + 4 * uniform(5, graded, 1)) / reach
-        slope = torch.cat([torch.sign(slope[:graded]) * steep, slope[graded:]])
-        centre = torch.cat([near, centre[graded:]])
+    start = 0
+    for focus, graded in zip(foci, shares(width, foci) if inputs == 1 else (), strict=False):
+        here = slice(start, start + graded)
+        reach = distances(focus, uniform(3, width, 1)[here])
+        near = focus.near(reach * uniform(4, width, 1)[here], slope[here])
+        steep = (1 + 4 * uniform(5, width, 1)[here]) / reach
+        slope = torch.cat([slope[:start], torch.sign(slope[here]) * steep, slope[start + graded :]])
+        centre = torch.cat([centre[:start], near, centre[start + graded :]])
+        start += graded
     return {"weight": slope, "bias": -(slope * centre).sum(1)}
 
 
@@ -226,7 +248,11 @@ def sparse(key: Key, width: int, inputs: int) -> Tensor:
     return ranks < most[:, None]
 
 
-def distances(transient: float, share: Tensor) -> Tensor:
-    """Distances from the start on [-1, 1]: from 2 (share 0) down to half the transient's length (share 1)."""
-    ratio = 2 * max(1.0, transient)
-    return 2 * ratio**-share
+def shares(count: int, foci: Sequence[Focus]) -> tuple[int, ...]:
+    """How many of so many features or points look at each place: a quarter at each, most of them at all."""
+    return (int(min(LAYER_SHARE, MOST_GRADED / max(len(foci), 1)) * count),) * len(foci)
+
+
+def distances(focus: Focus, share: Tensor) -> Tensor:
+    """Distances from a place on [-1, 1]: from 2 (share 0) down to its reach (share 1)."""
+    return 2 * (focus.reach / 2) ** share

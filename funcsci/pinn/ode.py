@@ -11,20 +11,22 @@ from torch import Tensor
 
 from funcsci import checks
 from funcsci.pinn.conditions import Condition, initial
-from funcsci.pinn.domain import listed
+from funcsci.pinn.domain import Span, listed
 from funcsci.pinn.equations import Equation, arguments
 from funcsci.pinn.problem import Problem, Reference, make_problem
 from funcsci.pinn.solution import Solution
 from funcsci.pinn.solve import solve
 
-Start: TypeAlias = float | Sequence[float] | Mapping[str, float] | NDArray[np.float64] | Tensor
+Number: TypeAlias = float | np.generic | Tensor
+"""A real number of Python, NumPy or torch."""
+Start: TypeAlias = Number | Sequence[Number] | Mapping[str, Number] | NDArray[Any]
 """A number for one field; one for each in order, or by name, for several."""
 
 
 @checks.named_options()
 def ode(
     equation: Equation | Sequence[Equation],
-    t_span: tuple[float, float],
+    t_span: Span,
     u0: Start | None = None,
     du0: Start | None = None,
     *,
@@ -89,7 +91,7 @@ def ode(
 @checks.named_options(solve)
 def solve_ode(
     equation: Equation | Sequence[Equation],
-    t_span: tuple[float, float],
+    t_span: Span,
     u0: Start | None = None,
     du0: Start | None = None,
     *,
@@ -146,7 +148,7 @@ def solve_ode(
 @checks.named_options()
 def ivp(
     function: Callable[[Tensor, Tensor], Any],
-    t_span: tuple[float, float],
+    t_span: Span,
     y0: ArrayLike,
     *,
     reference: Reference | None = None,
@@ -200,7 +202,7 @@ def ivp(
 @checks.named_options(solve)
 def solve_ivp(
     function: Callable[[Tensor, Tensor], Any],
-    t_span: tuple[float, float],
+    t_span: Span,
     y0: ArrayLike,
     *,
     reference: Reference | None = None,

@@ -5,6 +5,7 @@ from typing import Any
 
 from funcsci import checks
 from funcsci.pinn.conditions import Condition
+from funcsci.pinn.domain import Span
 from funcsci.pinn.equations import Equation
 from funcsci.pinn.problem import Problem, Reference, make_problem
 from funcsci.pinn.solution import Solution
@@ -14,7 +15,7 @@ from funcsci.pinn.solve import solve
 @checks.named_options()
 def pde(
     equation: Equation | Sequence[Equation],
-    domain: Mapping[str, tuple[float, float]],
+    domain: Mapping[str, Span],
     conditions: Condition | Sequence[Condition],
     *,
     fields: Sequence[str] | None = None,
@@ -65,7 +66,7 @@ def pde(
 @checks.named_options(solve)
 def solve_pde(
     equation: Equation | Sequence[Equation],
-    domain: Mapping[str, tuple[float, float]],
+    domain: Mapping[str, Span],
     conditions: Condition | Sequence[Condition],
     *,
     fields: Sequence[str] | None = None,

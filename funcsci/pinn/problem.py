@@ -9,10 +9,12 @@ from torch import Tensor
 
 from funcsci import checks
 from funcsci.pinn.conditions import Condition
-from funcsci.pinn.domain import Domain
+from funcsci.pinn.domain import Domain, Span
 from funcsci.pinn.equations import Equation, Equations
 from funcsci.pinn.faces import faces, located
 from funcsci.pinn.hard import Split, split
+from funcsci.pinn.network import Focus
+from funcsci.pinn.probing import concentrated, foci
 
 RECIPES: dict[str, Callable[..., "Problem"]] = {}
 """What makes a problem from numbers alone, by name, so that a file can tell it."""
@@ -73,6 +75,16 @@ class Problem:
         names = [name for one in self.conditions if one.kind == "periodic" for name in one.coordinates]
         return tuple(sorted({self.domain.index(name, "coordinate of periodic") for name in names}))
 
+    @cached_property
+    def foci(self) -> tuple[Focus, ...]:
+        """The places of a line where the equations' data change on a small scale."""
+        return foci(self.equations)
+
+    @cached_property
+    def concentrated(self) -> Tensor | None:
+        """Points of a box where the equations' data are large, if that is in a small part of it."""
+        return concentrated(self.equations)
+
     def field_of(self, condition: Condition) -> str:
         """The field that a condition is about.
 
@@ -111,7 +123,7 @@ class Problem:
 
 def make_problem(
     equation: Equation | Sequence[Equation],
-    domain: Mapping[str, tuple[float, float]],
+    domain: Mapping[str, Span],
     conditions: Condition | Sequence[Condition],
     *,
     fields: Sequence[str] | None = None,

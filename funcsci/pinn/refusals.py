@@ -145,6 +145,13 @@ def explained(error: Exception, expressed: Exception | None, what: str) -> Excep
         if isinstance(one, Refused):
             kind = next(kind for kind in (TypeError, ValueError, AttributeError) if isinstance(one, kind))
             return kind(f"In {what}: {one}")
+    of = getattr(error, "obj", None)
+    if isinstance(error, AttributeError) and isinstance(of, torch.Tensor) and expressed:
+        return TypeError(
+            f"In {what}: what is differentiated must be made by functions of torch that take fields and "
+            f"coordinates. Got one that does not: {expressed} Write k(x).x for torch.func.grad(k)(x), or the "
+            "derivative by hand."
+        )
     if isinstance(error, RuntimeError | TypeError | IndexError) and any(sign in str(error) for sign in SIGNS):
         return TypeError(
             f"{what[0].upper()}{what[1:]} must be made of torch's functions, which take all points at once. "

@@ -18,7 +18,7 @@ METHODS = ("linear", "cubic", "previous", "nearest")
 
 def interpolate(
     places: ArrayLike | tuple[ArrayLike, ...], values: ArrayLike, *, method: str = "linear"
-) -> Callable[..., Tensor]:
+) -> Callable[..., Any]:
     """A table as a function of a coordinate or a field, or of several.
 
     The function is one of torch: it acts on tensors of any shape and device, under `vmap` and in a compiled
@@ -72,10 +72,9 @@ def interpolate(
         )
     read = _cubic(axes[0], table) if method == "cubic" else _product(axes, table, method)
 
-    def at(*x: Any) -> Tensor:
+    def at(*x: Any) -> Any:
         if has_torch_function(x):  # a field, or an expression
-            found: Tensor = handle_torch_function(at, x, *x)
-            return found
+            return handle_torch_function(at, x, *x)
         if len(x) != len(axes):
             must = f"be given {len(axes)} coordinates"
             raise TypeError(checks.message(must, "a table", len(x), "Pass one for each of places."))

@@ -15,7 +15,7 @@ from funcsci.pinn.affine import affine
 from funcsci.pinn.domain import Domain, along, constant, replaced
 from funcsci.pinn.faces import Face, OfPoint, clash
 from funcsci.pinn.hard import Built, build
-from funcsci.pinn.network import FAST, LAYER_SHARE, NetworkSettings, distances, network
+from funcsci.pinn.network import FAST, LAYER_SHARE, Focus, NetworkSettings, distances, network, shares
 from funcsci.pinn.problem import Problem
 from funcsci.pinn.requirements import (
     Differentiated,
@@ -34,6 +34,8 @@ from funcsci.pinn.trial import Trial
 from funcsci.random import Key
 from funcsci.tree import Params, Scalar
 
+CLOSER = 16
+"""Points come so many times closer to a small place than features are short: none may hide between them."""
 EVEN = 1_024
 """Points on which sizes are measured."""
 TYPICAL = 16
@@ -128,8 +130,7 @@ class Task(NamedTuple):
 
         Of several sets, each has so many points of each requirement, except for those that are `fixed`.
         """
-        unit = sampling.sample(sampling_name, key, count, self.problem.domain.dimensions, sets)
-        inside = self._inside(unit, key, sets)
+        inside = self._inside(sampling_name, key, count, sets)
         return self._all(inside, max(2, int(EDGE_SHARE * count)), key, sampling_name, sets)
 
     def refined(self, training: Training, params: Params, key: Key) -> Training:
@@ -142,7 +143,7 @@ class Task(NamedTuple):
         sampling (the weights).
         """
         (equations, points), *others = training
-        count, dimensions = len(points.x), self.problem.domain.dimensions
+        count = len(points.x)
         keys = random.split(key, 3)
 
         def missed(x: Tensor) -> Tensor:
@@ -150,8 +151,8 @@ class Task(NamedTuple):
                 even = _even(x, x.new_zeros(len(x)))
                 return self.unweighted(equations, params, even).abs().amax(1).double()
 
-        spread = self._inside(sampling.sample("sobol", keys[0], count - count // 2, dimensions))
-        drawn = self._inside(sampling.sample("sobol", keys[1], CANDIDATES * count, dimensions))
+        spread = self._inside("sobol", keys[0], count - count // 2)
+        drawn = self._inside("sobol", keys[1], CANDIDATES * count)
         sizes = missed(drawn).clamp(min=torch.finfo(torch.float64).tiny)
         # The largest of log-weights with Gumbel's noise are a sample without replacement.
         uniform = random.uniform(keys[2], (len(drawn),), dtype=torch.float64).to(drawn.device)
@@ -203,15 +204,28 @@ class Task(NamedTuple):
         even = points._replace(weight=torch.ones_like(points.weight))
         return all_residuals(self.residual(requirement), params, even)
 
-    def _inside(self, unit: Tensor, key: Key | None = None, sets: int = 1) -> Tensor:
-        """Points of the domain from those of the unit cube; some of each set go where a transient is."""
-        domain, transient = self.problem.domain, self.trial.transient
-        if transient > FAST and domain.dimensions == 1:
-            key, count = self.settings.key if key is None else key, len(unit) // sets
-            graded = int(LAYER_SHARE * count)
-            share = sampling.grid(key, graded, 1, sets).reshape(sets, graded)
-            s = sampling.chebyshev(key, count - graded, 1, sets).reshape(sets, count - graded)
-            unit = torch.cat([0.5 * distances(transient, share), s], 1).reshape(-1, 1)
+    def _inside(self, name: str, key: Key, count: int, sets: int = 1) -> Tensor:
+        """Points of the domain; some of each set go where something happens on a small scale."""
+        domain, foci = self.problem.domain, self.trial.foci
+        many = shares(count, foci)
+        unit = sampling.sample(name, key, count - sum(many), domain.dimensions, sets)
+        if foci:
+            parts = [unit.reshape(sets, -1)]
+            for number, (focus, graded) in enumerate(zip(foci, many, strict=True)):
+                own = random.fold_in(key, number)
+                share = sampling.sample("grid" if name == "chebyshev" else name, own, graded, 1, sets)
+                side = (torch.arange(len(share)) % 2 * 2 - 1)[:, None]
+                near = focus.near(distances(focus._replace(reach=focus.reach / CLOSER), share), side)
+                parts.append(0.5 * (near + 1).reshape(sets, -1))
+            unit = torch.cat(parts, 1).reshape(-1, 1)
+        elif (seen := self.problem.concentrated) is not None:
+            extra = int(LAYER_SHARE * count)
+            some = random.randint(key, (sets * extra,), 0, len(seen)).cpu()
+            there = seen[some].reshape(sets, extra, -1)
+            spread = domain.unscaled(unit).reshape(sets, -1, domain.dimensions)[
+                :, : len(unit) // sets - extra
+            ]
+            return torch.cat([spread, there], 1).reshape(-1, domain.dimensions).to(**self.settings.where)
         return domain.unscaled(unit).to(**self.settings.where)
 
     def _all(self, inside: Tensor, at_edges: int, key: Key, name: str, sets: int = 1) -> Training:
@@ -261,7 +275,8 @@ def make_task(
     found = timescales(problem.equations, linear.slopes[0]) if domain.dimensions == 1 else None
     if found is not None:
         rates = [found.rate]
-        trial = trial._replace(built=_built(problem, rates), transient=found.decay * domain.lengths[0])
+        start = (Focus(-1.0, 1 / decay),) if (decay := found.decay * domain.lengths[0]) > FAST else ()
+        trial = trial._replace(built=_built(problem, rates), foci=start + problem.foci)
     parts = [_condition_size(face, rates) for face in edges.soft]
     data = [
         (face.field, _asked(face, problem, settings) / size)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from funcsci.pinn.domain import Domain, constant
 from funcsci.pinn.hard import Built
-from funcsci.pinn.network import Network
+from funcsci.pinn.network import Focus, Network
 from funcsci.random import Key
 from funcsci.tree import Params
 
@@ -23,7 +23,7 @@ class Trial(NamedTuple):
         built: $G$ and $D$ of each field.
         amplitude: $a$ of each field: its scale, or the size of the correction, in units of the field.
         before: an earlier stage that this one corrects, a function of a point; then $G = 0$.
-        transient: as in `network.spread`.
+        foci: as in `network.spread`.
     """
 
     domain: Domain
@@ -31,11 +31,11 @@ class Trial(NamedTuple):
     built: tuple[Built, ...]
     amplitude: tuple[float, ...]
     before: Callable[[Tensor], Tensor] | None = None
-    transient: float = 0.0
+    foci: tuple[Focus, ...] = ()
 
     def init(self, key: Key, **where: Any) -> Params:
         """Parameters of the network; arguments as for its own `init`."""
-        return self.network.init(key, transient=self.transient, **where)
+        return self.network.init(key, foci=self.foci, **where)
 
     def apply(self, params: Params, x: Float[Tensor, "dimensions"]) -> Float[Tensor, "fields"]:
         """All fields at a point."""

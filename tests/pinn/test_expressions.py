@@ -227,6 +227,11 @@ REFUSED = {
         r"must be made without writing into tensors.*torch\.stack",
         lambda u, x: (u.x.x, torch.ones(2).index_copy_(0, torch.tensor([0]), u.x[None]).x)[0],
     ),
+    "a transform in between": (
+        TypeError,
+        r"In the equation: what is differentiated must be made by functions of torch.*Write k\(x\)\.x",
+        lambda u, x: torch.func.grad(k)(x) * u + (x * u).xy,
+    ),
     "an item that is set": (TypeError, r"made without writing into tensors.*__setitem__", lambda u: put(u)),
 }
 

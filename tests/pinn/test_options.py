@@ -42,7 +42,7 @@ OPTIONS = {
     "frequencies": (ValueError, "fourier_features must be at least 0", {"fourier_features": -1}),
     "frequencies of a sine network": (
         ValueError,
-        "fourier_features must be 0 for a sine network",
+        "fourier_features must be 0 for a network of sines",
         {"activation": "siren", "fourier_features": 2},
     ),
     "scale": (ValueError, "fourier_scale must be positive", {"fourier_scale": 0.0}),
