@@ -1,9 +1,9 @@
 """What a solve says of its answer: from a problem that converges to one that has no solution.
 
-An oscillator; a thin layer with far too few features, with too few, and with as many as it needs; a resonance, which
-nothing solves; an insulated rod, which has many solutions. Where the exact solution is known, its error stands
-below the estimate. Writes null.png, the function that may be added at the resonance. `--smoke` leaves out the layer
-with as many features as it needs.
+An oscillator; a thin layer with far too few features, with too few, and with as many as it needs; a
+resonance, which nothing solves; an insulated rod, which has many solutions. Where the exact solution is
+known, its error stands below the estimate. Writes null.png, the function that may be added at the
+resonance. `--smoke` leaves out the layer with as many features as it needs.
 """
 
 import math
@@ -19,9 +19,7 @@ warnings.filterwarnings("ignore", "solve did not converge")  # that is what is s
 
 EPSILON = 0.01
 both_ends = [pinn.dirichlet("x", 0.0, side="lower"), pinn.dirichlet("x", 1.0, side="upper")]
-swing = pinn.ode(
-    lambda u: u.tt + u, t_span=(0, 10), u0=1.0, du0=0.0, reference=torch.cos, text="u'' + u = 0"
-)
+swing = pinn.ode(lambda u: u.tt + u, t_span=(0, 10), u0=1.0, du0=0.0, reference=torch.cos, text="u'' + u = 0")
 layer = pinn.ode(
     lambda u, x: EPSILON * u.xx + u.x,
     t_span=(0, 1),
