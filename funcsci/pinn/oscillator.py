@@ -25,7 +25,7 @@ TOLERANCES = {
     ("adam", torch.float64): 1e-2,
     ("adam", torch.float32): 1e-2,
 }
-"""The relative residual each method is asked for unless told otherwise."""
+"""The estimated relative error each method is asked for unless told otherwise."""
 
 
 @checks.named_options()
@@ -68,8 +68,8 @@ def solve_oscillator(
         method: `"levenberg_marquardt"` or `"adam"`.
         steps: the most steps of the iteration. None: 300, fewer where the network is so large that
             they would take minutes, or 20,000 for `"adam"`.
-        tol: what counts as converged: the norm of the dimensionless residual over that of the
-            solution, on points held out of the fit. None: 1e-9 (1e-3 in float32), or 1e-2 for `"adam"`.
+        tol: what counts as converged: the estimated relative error. None: 1e-9 (1e-3 in float32), or
+            1e-2 for `"adam"`.
         points: collocation points. None: twice the last hidden width, at least 128, or 64 for `"adam"`.
         seed: an integer; the same seed gives the same solution.
         dtype: `torch.float64` or `torch.float32`.

@@ -17,7 +17,8 @@ class Residual(NamedTuple):
     """What is left of one equation or condition on held-out points.
 
     Attributes:
-        relative: its root mean square over that of its own terms.
+        relative: its root mean square over that of its own terms, or over their size for a smooth solution of
+            the size that its fields have, whichever is larger.
         fall: its root mean square over what it was at the built-in part alone; nan where that was round-off.
     """
 

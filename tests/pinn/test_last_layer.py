@@ -7,7 +7,7 @@ import torch
 from torch.func import grad, vmap
 
 from funcsci import pinn, random, tree
-from funcsci.pinn.last_layer import jets, solve_last_layer
+from funcsci.pinn.last_layer import evaluate, jets, solve_last_layer
 from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.settings import Settings
 from funcsci.pinn.task import make_task
@@ -23,7 +23,8 @@ def solved(task, count: int = 120, *, start=None, steps: int = 30):
     training = task.training(count, random.key(1), "chebyshev" if line else "sobol")
     params = start or task.trial.init(random.key(0), scales=SLOPES if line else None, **task.settings.where)
     programs = [jets(task.trial, one, task.problem.fields, task.settings.derivatives) for one, _ in training]
-    return training, params, solve_last_layer(programs, params, training, task.problem.fields, steps=steps)
+    blocks = evaluate(programs, params, training, task.problem.fields)
+    return training, params, solve_last_layer(blocks, params, steps=steps)
 
 
 def soft_problem():
@@ -60,20 +61,21 @@ def test_agrees_with_lstsq_on_the_features() -> None:
         return [torch.cat([part, torch.full_like(x[:, None], end)], 1)
                 for part, end in ((y, 1.0), (d, 0.0), (second, 0.0))]  # fmt: skip
 
+    (unit,) = task.scales.fields  # of the field, in which the last layer is written and conditions are met
     (value, _, second), ends = features(x), features(torch.tensor([0.0, 2.0]))
     matrix = torch.cat([
         (second + x[:, None] * value) / size / math.sqrt(50),
-        math.sqrt(5.0) * ends[0][:1],
-        math.sqrt(0.5) * ends[1][1:] * 2,
+        math.sqrt(5.0) * ends[0][:1] / unit,
+        math.sqrt(0.5) * ends[1][1:] * 2 / unit,
     ])  # fmt: skip
     target = torch.cat([
         torch.cos(x) / size / math.sqrt(50),
-        math.sqrt(5.0) * torch.tensor([0.3]),
-        math.sqrt(0.5) * torch.tensor([-2.0]) * 2,
+        math.sqrt(5.0) * torch.tensor([0.3]) / unit,
+        math.sqrt(0.5) * torch.tensor([-2.0]) * 2 / unit,
     ])  # fmt: skip
     oracle = torch.linalg.lstsq(matrix, target[:, None], driver="gelsd").solution[:, 0]
     last = found.params["layers"][-1]
-    weights = torch.cat([last["weight"][0], last["bias"]])
+    weights = unit * torch.cat([last["weight"][0], last["bias"]])
     torch.testing.assert_close(matrix @ weights, matrix @ oracle, atol=1e-10, rtol=0)
     assert found.status.converged and "1 step" in found.status.reason
     assert found.losses[-1] == pytest.approx(float((matrix @ oracle - target).square().sum()) / 2, rel=1e-9)
@@ -189,8 +191,9 @@ def test_taylor_and_nested_derivatives_give_the_same_columns() -> None:
         task = make_task(problem, SETTINGS._replace(derivatives=derivatives), NetworkSettings((4,)))
         params = task.trial.init(random.key(0), dtype=torch.float64)
         (one,) = task.requirements
-        found.append(jets(task.trial, one, problem.fields, derivatives)(params, x))
-    assert len(found[0]) == 6 and found[0][0].shape == (6, 1 + 5)
+        found.append(jets(task.trial, one, problem.fields, derivatives)([params], x))
+    # Six derivatives, and the two fields themselves, of which a verdict needs the sizes.
+    assert len(found[0]) == 6 + 2 and found[0][0].shape == (6, 1 + 5)
     for taylor, nested in zip(*found, strict=True):
         torch.testing.assert_close(taylor, nested, rtol=1e-11, atol=1e-11 * float(nested.abs().max()))
 

@@ -1,4 +1,4 @@
-"""A task: what is asked does not depend on units, weights balance, and conditions that clash are refused."""
+"""A task: what is asked and where, weights balance, and conditions that clash are refused."""
 
 import math
 
@@ -10,10 +10,10 @@ from torch.func import grad, jacrev, vmap
 from funcsci import pinn, random, tree
 from funcsci.autodiff import derivative
 from funcsci.pinn.network import NetworkSettings
+from funcsci.pinn.random_features import Attempts
 from funcsci.pinn.requirements import all_residuals
-from funcsci.pinn.sampling import sample
 from funcsci.pinn.settings import Settings
-from funcsci.pinn.task import EDGE_SHARE, JUDGED_EDGE, JUDGED_LINE, empty_params, make_task
+from funcsci.pinn.task import EDGE_SHARE, empty_params, make_task
 
 SETTINGS = Settings(random.key(0))
 SHAPE = NetworkSettings((16,))
@@ -35,52 +35,6 @@ def started(task):
     return task.trial.init(random.key(5), **task.settings.where)
 
 
-def line(equation, u0: float = 1.0, du0: float = 0.5, t_span=(0.0, 4.0)):
-    return pinn.ode(equation, t_span, u0, du0)
-
-
-def test_the_error_does_not_depend_on_the_equations_units() -> None:
-    tasks = [
-        make_task(line(lambda u, k=k: k * (u.tt + 3 * torch.sin(u))), SETTINGS, SHAPE) for k in (1.0, 1e5)
-    ]
-    first, second = (task.error(started(task)) for task in tasks)
-    assert first == pytest.approx(second, rel=1e-12)
-
-
-def test_the_error_does_not_depend_on_the_coordinates_units() -> None:
-    seconds = make_task(line(lambda u: u.tt + 3 * u, du0=0.5, t_span=(0.0, 4.0)), SETTINGS, SHAPE)
-    minutes = make_task(
-        line(lambda u: u.tt / 3600 + 3 * u, du0=30.0, t_span=(0.0, 4.0 / 60)), SETTINGS, SHAPE
-    )
-    params = started(seconds)
-    assert seconds.error(params) == pytest.approx(minutes.error(params), rel=1e-9)
-
-
-def test_the_error_of_a_linear_equation_does_not_depend_on_the_fields_units() -> None:
-    small, large = (
-        make_task(line(lambda u: u.tt + 3 * u, u0=size, du0=0.5 * size), SETTINGS, SHAPE)
-        for size in (1.0, 1e6)
-    )
-    params = started(small)
-    scaled = {**params, "layers": [params["layers"][0], tree.map(lambda w: 1e6 * w, params["layers"][1])]}
-    assert small.error(params) == pytest.approx(large.error(scaled), rel=1e-9)
-
-
-def test_the_error_is_the_worst_residual_over_the_solutions_size() -> None:
-    # u = 2 + t solves no u' + u = 0: what is left is 3 + t, and the scale of the equation is 1.
-    problem = pinn.ode(lambda u: u.t + u, (0.0, 1.0), 2.0)
-    task = make_task(problem, SETTINGS, SHAPE)
-    held = task.held_out()[0][1].x[:, 0]
-    assert held.shape == (JUDGED_LINE,)
-    trial = task.trial._replace(before=lambda x: (2 + x[0])[None], amplitude=0.0)
-    found = task._replace(trial=trial).error(started(task))
-    assert found == pytest.approx(
-        float((3 + held).square().mean().sqrt() / (2 + held).square().mean().sqrt())
-    )
-    unbounded = task._replace(trial=trial._replace(before=lambda x: x / 0.0))
-    assert unbounded.error(started(task)) == math.inf
-
-
 def test_the_loss_is_the_weighted_mean_of_squares_of_all_that_is_asked() -> None:
     problem = pinn.ode(
         lambda u, x: u.xx + x * u,
@@ -99,10 +53,11 @@ def test_the_loss_is_the_weighted_mean_of_squares_of_all_that_is_asked() -> None
 
     x = training[0][1].x[:, 0]
     inside = vmap(lambda x: derivative(u, 2)(x) + x * u(x))(x)
-    typical = 2 * sample("sobol", SETTINGS.key, 16, 1)  # where the equation's coefficients are looked at
-    size = max(0.25, float((torch.cat([typical.new_zeros(1, 1), typical]) ** 2).mean().sqrt()))
-    lower = u(torch.tensor(0.0)) - 0.3
-    upper = (derivative(u)(torch.tensor(2.0)) + 2.0) * 2.0  # over the slope of size one, 1 / length
+    (size,), (unit,) = task.scales.equations, task.scales.fields
+    lower = (u(torch.tensor(0.0)) - 0.3) / unit
+    upper = (derivative(u)(torch.tensor(2.0)) + 2.0) / (
+        unit / 2.0
+    )  # over the slope of a unit over the length
     expected = (inside / size).square().mean() + 5 * lower**2 + 0.5 * upper**2
     found = task.loss(params, tuple(points for _, points in training))
     assert float(found) == pytest.approx(float(expected), rel=1e-10)
@@ -176,16 +131,77 @@ def test_points_are_inside_and_at_their_edges() -> None:
     torch.testing.assert_close(initial.target, torch.sin(math.pi * initial.x[:, 0]))
 
 
-def test_held_out_points_are_not_trained_on() -> None:
-    task = make_task(heat(hard=False), SETTINGS, SHAPE)
-    held = task.held_out(200)
-    assert [len(points.x) for _, points in held] == [200, *3 * [JUDGED_EDGE]]
-    for sampling in ("sobol", "uniform", "latin_hypercube"):
-        trained = task.training(200, random.fold_in(SETTINGS.key, 1), sampling)
-        for (_, ours), (_, theirs) in zip(held, trained, strict=True):
+@pytest.mark.parametrize("sampling", ["sobol", "uniform", "latin_hypercube", None])
+def test_held_out_points_are_not_trained_on(sampling: str | None) -> None:
+    settings = SETTINGS._replace(points=200, sampling=sampling)
+    for problem in (heat(hard=False), pinn.ode(lambda u: u.t + u, (0.0, 1.0), 1.0)):
+        first, second = (Attempts(make_task(problem, settings, SHAPE)) for _ in range(2))
+        edge = int(EDGE_SHARE * 200)
+        edges = [edge] * 3 if problem.domain.dimensions > 1 else []
+        assert [len(points.x) for _, points in first.held_out] == [200, *edges]
+        for (_, ours), (_, theirs) in zip(first.held_out, first.training, strict=True):
             assert float(torch.cdist(ours.x, theirs.x).min()) > 0
-    again = task.held_out(200)
-    assert all(torch.equal(a.x, b.x) for (_, a), (_, b) in zip(held, again, strict=True))
+        for (_, a), (_, b) in zip(first.held_out, second.held_out, strict=True):
+            assert torch.equal(a.x, b.x)
+
+
+def test_each_point_stands_for_its_share_of_the_domain() -> None:
+    task = make_task(pinn.ode(lambda u: u.t + u, (2.0, 6.0), 1.0), SETTINGS, SHAPE)
+    x = torch.tensor([5.0, 2.0, 3.0, 5.5])
+    # Cells end in the middle between neighbours: 2 to 2.5, to 4, to 5.25, to 6, of a length of four.
+    torch.testing.assert_close(task.share(x[:, None]), torch.tensor([1.25, 0.5, 1.5, 0.75]) / 4)
+    crowded = 2 + 4 * torch.rand(500, generator=torch.Generator().manual_seed(0)) ** 3
+    mean = float(task.share(crowded[:, None]) @ torch.exp(-crowded))
+    assert mean == pytest.approx((math.exp(-2) - math.exp(-6)) / 4, rel=1e-3)
+    box = make_task(heat(), SETTINGS, SHAPE)
+    assert box.share(torch.rand(5, 2)).tolist() == [0.2] * 5
+
+
+def test_all_that_is_asked_has_a_name() -> None:
+    problem = pinn.ode(
+        lambda u, v: (u.xx + v, v.xx + u),
+        (0.0, 1.0),
+        coordinate="x",
+        conditions=[
+            pinn.dirichlet("x", 0.0, side="lower", hard=False, field="u"),
+            pinn.dirichlet("x", 0.0, side="upper", field="u"),
+            pinn.neumann("x", 0.0, side="upper", field="v"),
+            pinn.point({"x": 0.5}, 1.0, field="v"),
+        ],
+    )
+    task = make_task(problem, SETTINGS, SHAPE)
+    assert task.names == (
+        "equation 1",
+        "equation 2",
+        "dirichlet(x) of u at x = 0",
+        "neumann(x) of v at x = 1",
+        "point(at {'x': 0.5}) of v",
+    )
+    assert make_task(heat(), SETTINGS, SHAPE).names == ("equation",)
+
+
+REGULAR = {
+    "initial value problem": (lambda u: u.tt + torch.sin(u), (1.0, 0.0), True),
+    "start incomplete": (lambda u: u.tt + u, (1.0, None), False),
+    "singular at its start": (lambda u, t: t * u.tt + u.t + u, (1.0, 0.0), False),
+}
+
+
+@pytest.mark.parametrize("name", REGULAR)
+def test_knows_where_one_solution_is_certain(name: str) -> None:
+    equation, (u0, du0), certain = REGULAR[name]
+    problem = pinn.ode(equation, (0.0, 1.0), u0, du0, well_posed=False)
+    assert make_task(problem, SETTINGS, SHAPE).starts_regularly is certain
+
+
+def test_boxes_boundary_values_and_conditions_in_the_loss_do_not_make_a_solution_certain() -> None:
+    soft = [pinn.initial(1.0, hard=False), pinn.initial(0.0, order=1, hard=False)]
+    for problem in (
+        heat(),
+        pinn.ode(lambda u: u.xx + u, (0.0, 1.0), coordinate="x", conditions=pinn.dirichlet("x", 0.0)),
+        pinn.ode(lambda u: u.tt + u, (0.0, 1.0), conditions=soft),
+    ):
+        assert not make_task(problem, SETTINGS, SHAPE).starts_regularly
 
 
 def test_data_and_places_are_the_same_points_each_time() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from funcsci.pinn import Domain
 from funcsci.pinn.equations import Equations
 from funcsci.pinn.field import Request
-from funcsci.pinn.timescales import scales, slopes, timescales
+from funcsci.pinn.timescales import slopes, timescales
 
 SPAN = {"t": (0.0, 5.0)}
 
@@ -90,22 +90,3 @@ def test_what_cannot_be_solved_for_its_highest_derivative_has_the_rate_of_its_in
 
 def test_slow_equations_have_the_rate_of_their_interval() -> None:
     assert timescales(*at(lambda u: u.t + 0.01 * u, ZERO)).rate == 0.2
-
-
-def test_scales_are_the_size_of_the_largest_term() -> None:
-    domain = Domain.of({"x": (0.0, 0.1), "t": (0.0, 10.0)})
-    equations = Equations.of(
-        lambda u: (u.t - 0.25 * u.xx, u.tt + 3 * u, 5000 * u.laplacian("x", "t")), domain
-    )
-    values = {request: torch.tensor(0.0, dtype=torch.float64) for request in equations.requests}
-    slope = slopes(equations, values, torch.zeros(2, dtype=torch.float64))
-    assert scales(equations, [slope]) == pytest.approx((25.0, 3.0, 5000 * 100.0), rel=1e-12)
-    # Over several points the root of the mean square.
-    assert scales(equations, [slope, 3 * slope])[1] == pytest.approx(3 * math.sqrt(5), rel=1e-12)
-
-
-def test_an_equation_without_a_size_has_scale_one() -> None:
-    equations = Equations.of(lambda u: (u.t / 1.0, 0 * u), Domain.of(SPAN))
-    slope = torch.tensor([[1.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
-    assert scales(equations, [slope])[1] == 1.0
-    assert scales(equations, [torch.full_like(slope, math.inf)]) == (1.0, 1.0)

@@ -57,7 +57,7 @@ def test_a_stage_corrects_another_and_keeps_its_conditions(amplitude: float) -> 
     def before(x):
         return first.apply(one, x)
 
-    second = trial_of(heat(), before=before, amplitude=amplitude)
+    second = trial_of(heat(), before=before, amplitude=(amplitude,))
     x = torch.tensor([0.4, 0.3], dtype=torch.float64)
     none = tree.map(torch.zeros_like, two)
     assert torch.equal(second.apply(none, x), before(x))
