@@ -161,7 +161,7 @@ def _nulls(
     basis: Float[Tensor, "n fields width"],
     root: Float[Tensor, "n"],
 ) -> tuple[float, tuple[NullFunction, ...]]:
-    r"""The least singular value, and the functions $v$ of which $\lVert F'(u)\, v \rVert$ is next to nothing beside $\lVert v \rVert$.
+    r"""The least singular value, and the functions of which the linearized problem makes next to nothing.
 
     With the linearized problem $A = Q R$ and the values $V w$ of functions, they belong to the largest
     singular values of $V R^{-1}$, which subspace iteration finds.
