@@ -13,10 +13,12 @@ from funcsci.autodiff import partials
 from funcsci.nn import ACTIVATIONS
 from funcsci.pinn.network import (
     LAYER_SHARE,
+    Focus,
     NetworkSettings,
     check_settings,
     distances,
     network,
+    shares,
     sparse,
     spread,
 )
@@ -100,7 +102,7 @@ def test_fourier_frequencies_have_the_scale_that_was_asked_for() -> None:
 def hyperplanes(inputs: int, width: int = 3000, **options) -> tuple[torch.Tensor, torch.Tensor]:
     """Weights and biases that `spread` draws."""
     layer = {"weight": torch.zeros(width, inputs), "bias": torch.zeros(width)}
-    found = spread(random.key(1), layer, options.get("scales"), options.get("transient", 0.0))
+    found = spread(random.key(1), layer, options.get("scales"), options.get("foci", ()))
     return found["weight"], found["bias"]
 
 
@@ -123,23 +125,34 @@ def test_slopes_follow_their_scales_along_each_input() -> None:
 
 
 def test_features_of_a_transient_crowd_behind_the_start() -> None:
-    transient = 1000.0
-    slope, bias = hyperplanes(1, transient=transient)
+    start = Focus(-1.0, 1e-3)
+    slope, bias = hyperplanes(1, foci=(start,))
     graded = int(LAYER_SHARE * 3000)
     distance = 1 - bias / slope[:, 0]  # of the centre from -1
     crowd, rest = distance[:graded], distance[graded:]
     assert float(crowd.min()) >= 0 and float(crowd.max()) <= 2
     assert float((crowd < 0.02).double().mean()) > 0.3  # uniform ones would be 0.01
     assert float((rest < 0.02).double().mean()) < 0.03
-    assert float(slope.abs().max()) > transient / 2  # it can follow exp(-1000 s / 2)
-    plain, _ = hyperplanes(1, transient=5.0)
-    assert float(plain.abs().max()) <= 2
-    torch.testing.assert_close(hyperplanes(2, transient=transient)[0], hyperplanes(2)[0])
+    assert float(slope.abs().max()) > 500  # it can follow exp(-1000 s / 2)
+    torch.testing.assert_close(hyperplanes(2, foci=(start,))[0], hyperplanes(2)[0])
 
 
-def test_distances_go_geometrically_down_to_half_of_the_transient() -> None:
+def test_features_crowd_on_both_sides_of_a_place_inside() -> None:
+    places = (Focus(0.3, 1e-4), Focus(-0.9, 1e-2))
+    slope, bias = hyperplanes(1, foci=places)
+    centre, start = -bias / slope[:, 0], 0
+    for focus, graded in zip(places, shares(3000, places), strict=True):
+        own = centre[start : start + graded]
+        start += graded
+        assert float(own.abs().max()) <= 1
+        close = own[(own - focus.place).abs() < 10 * focus.reach]
+        assert len(close) > graded / 20
+        assert float((close > focus.place).double().mean()) == pytest.approx(0.5, abs=0.15)
+
+
+def test_distances_go_geometrically_down_to_the_reach() -> None:
     share = torch.linspace(0, 1, 9)
-    found = distances(50.0, share)
+    found = distances(Focus(-1.0, 1 / 50), share)
     assert float(found[0]) == 2.0 and float(found[-1]) == pytest.approx(1 / 50)
     ratios = found[1:] / found[:-1]
     torch.testing.assert_close(ratios, torch.full_like(ratios, math.exp(-math.log(100) / 8)))

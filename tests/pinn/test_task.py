@@ -9,7 +9,7 @@ from torch.func import grad, jacrev, vmap
 
 from funcsci import pinn, random, tree
 from funcsci.autodiff import derivative
-from funcsci.pinn.network import NetworkSettings
+from funcsci.pinn.network import Focus, NetworkSettings
 from funcsci.pinn.random_features import Attempts
 from funcsci.pinn.requirements import all_residuals
 from funcsci.pinn.settings import Settings
@@ -246,7 +246,7 @@ def test_tells_affine_equations_from_others(equation, affine: bool) -> None:
 
 def test_points_crowd_where_a_transient_is() -> None:
     stiff = make_task(pinn.ode(lambda u: u.t + 1000 * u, (0.0, 1.0), 1.0), SETTINGS, SHAPE)
-    assert stiff.trial.transient == pytest.approx(1000.0)
+    assert stiff.trial.foci == (Focus(-1.0, pytest.approx(1e-3)),)
     points = stiff.training(400, random.key(0), "chebyshev")[0][1].x
     assert len(points) == 400 and int((points < 1e-3).sum()) >= 5
     assert float(points.min()) >= 0 and float(points.max()) <= 1
