@@ -64,11 +64,11 @@ class Axis(NamedTuple):
     """The waves along one coordinate.
 
     Attributes:
-        index: the place of the coordinate.
+        coordinate: its place among all.
         periodic: whether they have the domain's period.
     """
 
-    index: int
+    coordinate: int
     periodic: bool
 
     def waves(self, s: Scalar, count: int) -> Float[Tensor, "waves"]:
@@ -117,7 +117,7 @@ class Piece(NamedTuple):
         """The derivative, at a point of the interface."""
         s = self.domain.scaled(x)
         *others, last = [
-            axis.waves(s[axis.index], count)
+            axis.waves(s[axis.coordinate], count)
             for axis, count in zip(self.axes, coefficients.shape, strict=True)
         ]
         total = coefficients @ last if others else (coefficients * last).sum()
@@ -133,13 +133,13 @@ class Interface(NamedTuple):
     Attributes:
         pieces: what a state there is made of.
         problem: on the whole domain.
-        index: of the coordinate that is marched along.
+        along: the place of the coordinate that is marched along.
         place: its value there.
     """
 
     pieces: tuple[Piece, ...]
     problem: Problem
-    index: int
+    along: int
     place: float
 
     @classmethod
@@ -161,7 +161,7 @@ class Interface(NamedTuple):
 
     def conditions(self, state: State) -> list[Condition]:
         """The initial conditions that go on from a state."""
-        name = self.problem.domain.names[self.index]
+        name = self.problem.domain.names[self.along]
         found = []
         for piece, coefficients in zip(self.pieces, state.coefficients, strict=True):
             told = OfPoint(partial(piece.value, coefficients)) if piece.axes else float(coefficients)
@@ -179,7 +179,7 @@ class Interface(NamedTuple):
 
         Source: Huybrechs (2010), doi:10.1137/090752456 (waves of twice the length).
         """
-        requests = tuple(Request(piece.face.field, ((self.index,) * piece.order,)) for piece in self.pieces)
+        requests = tuple(Request(piece.face.field, ((self.along,) * piece.order,)) for piece in self.pieces)
         differentiated = Differentiated(self.problem.fields, requests, "nested")
 
         def at_point(x: Tensor) -> Tensor:
@@ -189,7 +189,7 @@ class Interface(NamedTuple):
         def at_points(s: Tensor) -> Tensor:
             x = self._points(s).to(**settings.where)
             with torch.no_grad():
-                return torch.cat([vmap(at_point)(some) for some in x.split(CHUNK)]).T.double().cpu()
+                return torch.cat([vmap(at_point)(some) for some in torch.split(x, CHUNK)]).T.double().cpu()
 
         dimensions = len(self.pieces[0].axes)
         if not dimensions:
@@ -214,9 +214,9 @@ class Interface(NamedTuple):
         """Points of the interface from those of the other coordinates on [-1, 1], in float64."""
         here = s.new_zeros(len(s), 1)
         x = self.problem.domain.unscaled(
-            0.5 + 0.5 * torch.cat([s[:, : self.index], here, s[:, self.index :]], 1)
+            0.5 + 0.5 * torch.cat([s[:, : self.along], here, s[:, self.along :]], 1)
         )
-        x[:, self.index] = self.place
+        x[:, self.along] = self.place
         return x
 
     def _fitted(self, at_points: Callable[[Tensor], Tensor], count: int) -> Tensor:
@@ -236,14 +236,14 @@ class Interface(NamedTuple):
     def _matrix(self, piece: Piece, axis: Axis, s: Tensor, count: int) -> Tensor:
         """The waves along one coordinate at some places, times the factor that vanishes at its edges."""
         domain = piece.domain
-        faces = [face for face in self.problem.edges.hard if face.index == axis.index]
+        faces = [face for face in self.problem.edges.hard if face.index == axis.coordinate]
         faces = [face for face in faces if face.field == piece.face.field]
         distance = build(faces, domain, [1 / length for length in domain.lengths]).distance
         waves = vmap(partial(axis.waves, count=count))(s)
         if distance is None:
             return waves
         x = s.new_zeros(len(s), domain.dimensions)
-        x[:, axis.index] = s
+        x[:, axis.coordinate] = s
         return vmap(distance)(domain.unscaled(0.5 + 0.5 * x))[:, None] * waves
 
     def _missed(self, coefficients: Tensor, s: Tensor, wanted: Tensor, span: float) -> float:
@@ -267,4 +267,5 @@ def _solved(matrix: Float[Tensor, "samples waves"], values: Tensor) -> Tensor:
     left, sizes, right = torch.linalg.svd(matrix, full_matrices=False)
     kept = sizes > CUT * sizes[0]
     inner = torch.tensordot(values, left[:, kept], dims=([0], [0])) / sizes[kept]
-    return inner @ right[kept]
+    found: Tensor = inner @ right[kept]
+    return found
