@@ -131,7 +131,8 @@ def solve(
     if slabs is not None:
         checks.integer(slabs=slabs, least=1)
     if slabs not in (None, 1) and problem.marches is None:
-        must = "be 1 for a problem without built-in initial conditions of all orders, or of more than 5 coordinates"
+        must = "be 1 for a problem without built-in initial conditions of all orders, or "
+        must += "of more than 5 coordinates"
         raise ValueError(checks.message(must, "slabs", slabs, "Leave slabs out."))
     begun = time.perf_counter()
     found = _solve(problem, settings, slabs, stages, _begin(start, problem), automatic=method is None)

@@ -275,10 +275,10 @@ def test_conditions_that_part_only_later_are_the_users() -> None:
 
 def test_more_than_four_other_coordinates_are_not_marched() -> None:
     sides = {name: (0.0, 1.0) for name in "abcde"}
-    for names, along in (("abcd", "t"), ("abcde", None)):
+    for names, marched_along in (("abcd", "t"), ("abcde", None)):
         ranges = {name: sides[name] for name in names} | {"t": (0.0, 1.0)}
         problem = pinn.pde(lambda u: u.t + u.a, ranges, [pinn.initial(1.0)], well_posed=False)
-        assert problem.marches == along
+        assert problem.marches == marched_along
     with pytest.raises(ValueError, match="slabs must be 1 .* or of more than 5 coordinates"):
         pinn.solve(problem, slabs=2, progress=False)
 
