@@ -64,7 +64,7 @@ class Axis(NamedTuple):
     """The waves along one coordinate.
 
     Attributes:
-        coordinate: its place.
+        coordinate: its place among all.
         periodic: whether they have the domain's period.
     """
 

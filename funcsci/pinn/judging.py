@@ -137,6 +137,6 @@ def _ill_posed(
     if not linear and verdict.unfallen():  # far from a solution, the linearized problem tells nothing of it
         return ""
     if found.nulls or gauge is not None:
-        return NO_SOLUTION if verdict.unfallen() else NOT_UNIQUE
+        return NO_SOLUTION if verdict.unfallen(HARDLY) else NOT_UNIQUE
     stuck = found.explained > STUCK and found.rough <= SMOOTH and not found.noisy and resolved
     return NO_SOLUTION if stuck and verdict.unfallen(HARDLY) and linear else ""

@@ -9,6 +9,7 @@ from funcsci import random
 from funcsci.pinn import sampling
 from funcsci.pinn.equations import Equations
 from funcsci.pinn.network import Focus
+from funcsci.pinn.timescales import slopes
 
 LINE, BOX = 2**17, 2**16
 """Points at which the data are probed, on a line and in a box."""
@@ -66,12 +67,11 @@ def concentrated(equations: Equations) -> Float[Tensor, "n dimensions"] | None:
 
 
 def _data(equations: Equations, x: Float[Tensor, "n dimensions"]) -> Float[Tensor, "n data"]:
-    """The residuals for fields and derivatives that are zero, and their change where these are one."""
+    """The residuals for fields and derivatives that are zero, and their slopes by each of these."""
 
     def at_point(x: Tensor) -> Tensor:
-        zero, one = x.new_zeros(()), x.new_ones(())
-        source = equations.residuals(dict.fromkeys(equations.requests, zero), x)
-        return torch.cat([source, equations.residuals(dict.fromkeys(equations.requests, one), x) - source])
+        values = dict.fromkeys(equations.requests, x.new_zeros(()))
+        return torch.cat([equations.residuals(values, x), slopes(equations, values, x).reshape(-1)])
 
     with torch.no_grad():
         found = vmap(at_point)(x)

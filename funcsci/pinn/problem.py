@@ -16,6 +16,8 @@ from funcsci.pinn.hard import Split, split
 from funcsci.pinn.network import Focus
 from funcsci.pinn.probing import concentrated, foci
 
+MOST_MARCHED = 5
+"""The most coordinates of a problem that is marched: the state between slabs is a series in all but one."""
 RECIPES: dict[str, Callable[..., "Problem"]] = {}
 """What makes a problem from numbers alone, by name, so that a file can tell it."""
 Reference = Callable[..., Any]
@@ -108,7 +110,7 @@ class Problem:
     def marches(self) -> str | None:
         """The coordinate along which the problem can be solved in slabs, one after the other."""
         starts = {face.index for face in self.edges.hard if face.source.kind == "initial"}
-        if len(starts) != 1 or self.places:
+        if len(starts) != 1 or self.places or self.domain.dimensions > MOST_MARCHED:
             return None
         (index,) = starts
         name = self.domain.names[index]

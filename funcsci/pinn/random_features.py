@@ -44,7 +44,7 @@ LINE_POINTS, BOX_POINTS = 2, 3
 """Collocation points for each feature."""
 LEAST_POINTS = 128
 SEARCHED_BEYOND = 0.1
-"""Slopes are searched for until they leave this share of what is aimed at, so that they serve some slabs."""
+"""Waves are searched for until they leave this share of what is aimed at, so that they serve some slabs."""
 FACTORS = (2.0, 0.5)
 """What a slope is tried to be changed by."""
 FINE_FACTORS = (1.4, 1 / 1.4)
@@ -340,7 +340,8 @@ def chosen_slopes(attempts: Attempts, before: Chosen | None = None) -> Chosen:
     least = error(slopes)
     if before is not None and before.width == width and least <= NEARLY * before.error:
         return before
-    enough = SEARCHED_BEYOND * attempts.task.settings.aim
+    waves = attempts.task.shape.activation == "waves"
+    enough = attempts.task.settings.aim * (SEARCHED_BEYOND if waves else 1.0)
     everywhere = [torch.full_like(slopes, factor) for factor in FACTORS]
     for factors in (FACTORS, FINE_FACTORS) if before is None else (FINE_FACTORS,):
         ways = everywhere if factors is FACTORS else []

@@ -111,8 +111,8 @@ class Solution:
     def residuals(self) -> dict[str, float]:
         """The relative residual of each equation and each condition on held-out points, by name.
 
-        Each is the root mean square of what is left over that of its own terms, or over their size for a smooth
-        solution of the size that its fields have, whichever is larger.
+        Each is the root mean square of what is left over that of its own terms, or over their size for a
+        smooth solution of the size that its fields have, whichever is larger.
         """
         return {name: one.relative for name, one in self.verdict.residuals.items()}
 

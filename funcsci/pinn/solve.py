@@ -141,7 +141,8 @@ def solve(
     if slabs is not None:
         checks.integer(slabs=slabs, least=1)
     if slabs not in (None, 1) and problem.marches is None:
-        must = "be 1 for a problem without built-in initial conditions of all orders"
+        must = "be 1 for a problem without built-in initial conditions of all orders, or "
+        must += "of more than 5 coordinates"
         raise ValueError(checks.message(must, "slabs", slabs, "Leave slabs out."))
     begun = time.perf_counter()
     begin = _begin(start, problem, settings, slabs)

@@ -1,4 +1,4 @@
-"""All candidates of a solve are kept in its history, the best of them is the solution, and a solve can be ended."""
+"""Of all candidates the best is the solution, whatever ends a solve; all of them stand in its history."""
 
 import math
 import time

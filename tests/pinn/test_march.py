@@ -80,13 +80,13 @@ ORDERS: dict[str, Callable[[], pinn.Problem]] = {
 @pytest.mark.parametrize("name", ORDERS)
 def test_a_point_costs_as_many_products_for_each_slab(name: str) -> None:
     found = []
-    for slabs in (1, 2, 4, 6):
+    for slabs in (1, 3):
         solution = marched(ORDERS[name](), slabs, 6, points=16, tol=1e9)
         x = torch.full((solution.problem.domain.dimensions,), 0.37)
         with Products() as products:
             solution.function(x)
         found.append(products.count)
-    assert found == [slabs * found[0] for slabs in (1, 2, 4, 6)]
+    assert found == [found[0], 3 * found[0]]
 
 
 CONTINUED: dict[str, tuple[Callable[[], pinn.Problem], int, float]] = {
@@ -207,16 +207,16 @@ def test_a_state_of_nothing_is_nothing(dtype: torch.dtype) -> None:
 
 
 EXACT: dict[str, tuple[Callable[[], pinn.Problem], int, int, float]] = {
-    "two waves run through each other in ten slabs": (
+    "two waves run through each other": (
         lambda: pinn.pde(
             lambda u: u.tt - u.xx,
-            box(3.0),
+            box(2.0),
             [START, AT_REST, ENDS],
             reference=lambda x, t: sin(PI * x) * cos(PI * t),
         ),
-        10,
-        96,
-        1e-7,
+        4,
+        160,
+        1e-6,
     ),
     "Robin's and Neumann's conditions are soft": (
         lambda: pinn.pde(
@@ -271,6 +271,16 @@ def test_conditions_that_part_only_later_are_the_users() -> None:
     )
     with pytest.raises(ValueError, match="Conditions must agree where they meet"):
         marched(problem, 50, 8)
+
+
+def test_more_than_four_other_coordinates_are_not_marched() -> None:
+    sides = {name: (0.0, 1.0) for name in "abcde"}
+    for names, marched_along in (("abcd", "t"), ("abcde", None)):
+        ranges = {name: sides[name] for name in names} | {"t": (0.0, 1.0)}
+        problem = pinn.pde(lambda u: u.t + u.a, ranges, [pinn.initial(1.0)], well_posed=False)
+        assert problem.marches == marched_along
+    with pytest.raises(ValueError, match="slabs must be 1 .* or of more than 5 coordinates"):
+        pinn.solve(problem, slabs=2, progress=False)
 
 
 def test_a_state_in_three_dimensions_leaves_conditions_built_in() -> None:

@@ -1,4 +1,4 @@
-"""Scales follow units: what is multiplied by a power of two has its scale multiplied by it, and nothing else has."""
+"""Scales follow units: a power of two in a field, coordinate or equation is in its scale, and nowhere else."""
 
 import math
 
@@ -20,7 +20,7 @@ POWER = st.integers(-40, 40)
 
 
 def coupled(k=(0, 0), e=(0, 0), c=0) -> pinn.Problem:
-    """u' = 300 v - u + 7 and v' = -0.02 u - 5 v, of fields, equations and a coordinate in units of 2^k, 2^e, 2^c."""
+    """u' = 300 v - u + 7, v' = -0.02 u - 5 v: fields, equations and coordinate in units of 2^k, 2^e, 2^c."""
     (a, b), (m, n), d = (2.0**one for one in k), (2.0**one for one in e), 2.0**c
 
     def equations(u, v):

@@ -1,4 +1,4 @@
-"""Units do not matter: what is multiplied by a power of two or of ten has the same solution, and the same status."""
+"""Units do not matter: multiplied by a power of two or of ten, a problem has the same solution and status."""
 
 import functools
 import math

@@ -67,7 +67,10 @@ def test_a_problem_without_a_solution_is_said_to_have_none(name: str) -> None:
 MANY = {
     "a mode": (line(lambda u, x: u.xx + pi**2 * u - sin(2 * pi * x), FIXED), None),
     "a level": (line(lambda u, x: u.xx - cos(pi * x), CLOSED), "a constant in u"),
-    "a level on a circle": (line(lambda u, x: u.xx - cos(2 * pi * x), [pinn.periodic("x")]), "a constant in u"),
+    "a level on a circle": (
+        line(lambda u, x: u.xx - cos(2 * pi * x), [pinn.periodic("x")]),
+        "a constant in u",
+    ),
     "a pressure": (
         line(lambda u, p: (u.xx - 1, p.x - u.x), [pinn.dirichlet("x", 0.0, field="u")], well_posed=False),
         "a constant in p",
@@ -83,7 +86,9 @@ MANY = {
         None,
     ),
     "a velocity at the start": (
-        pinn.ode(lambda u: u.tt + 2 * u, (0.0, 3.0), conditions=[pinn.point({"t": 0.0}, 1.0)], well_posed=False), None
+        pinn.ode(
+            lambda u: u.tt + 2 * u, (0.0, 3.0), conditions=[pinn.point({"t": 0.0}, 1.0)], well_posed=False
+        ), None
     ),
     "a level in a square": (
         box(lambda u, x: u.laplacian() + pi**2 * cos(pi * x), [pinn.neumann(("x", "y"), 0.0)]),
