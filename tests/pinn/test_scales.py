@@ -1,4 +1,4 @@
-"""Scales follow units: a power of two in a field, coordinate or equation is in its scale, and nowhere else."""
+"""Scales follow units: a power of two in a field, coordinate or equation is in its scale and nowhere else."""
 
 import math
 
