@@ -213,7 +213,7 @@ class Task(NamedTuple):
             parts = [unit.reshape(sets, -1)]
             for number, (focus, graded) in enumerate(zip(foci, many, strict=True)):
                 own = random.fold_in(key, number)
-                share = sampling.sample("grid" if name == "chebyshev" else name, own, graded, 1, sets)
+                share = sampling.sample("sobol" if name == "sobol" else "grid", own, graded, 1, sets)
                 side = (torch.arange(len(share)) % 2 * 2 - 1)[:, None]
                 near = focus.near(distances(focus._replace(reach=focus.reach / CLOSER), share), side)
                 parts.append(0.5 * (near + 1).reshape(sets, -1))
