@@ -218,7 +218,7 @@ class Search:
             )
         features, weights = attempts.correction(found.slopes), weights_of(found.solved.params)
         verdict = judged(found.attempts.task, held_out, weights, features, self.gauge)
-        return found._replace(verdict=verdict)
+        return found._replace(verdict=verdict._replace(residuals=found.verdict.residuals))  # on more points
 
 
 class Attempts:

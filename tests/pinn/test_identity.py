@@ -150,7 +150,7 @@ OTHER = {
     ),
     "a number of conditions": (
         lambda: pair(),
-        lambda: pinn.ode([one for one, _ in pair().equations.functions], (0.0, 1.0),
+        lambda: pinn.ode([one.function for one in pair().equations.functions], (0.0, 1.0),
                          conditions=pair().conditions[:1], fields=["u", "v"], well_posed=False),
         "it has the conditions initial(t) of u, where the file has the conditions initial(t) of u, in",
     ),
