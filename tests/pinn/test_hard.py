@@ -85,7 +85,7 @@ def trial_of(
     found = split([face for one in conditions for face in faces(one, "u", domain)], domain)
     assert not found.soft
     made = network(NetworkSettings((7, 5)), domain.dimensions, 1)
-    return Trial(domain, made, (build(found.hard, domain, rates),)), found.hard
+    return Trial(domain, made, (build(found.hard, domain, rates),), (1.0,)), found.hard
 
 
 def worst(trial: Trial, hard: Sequence[Face], seed: int) -> float:
