@@ -29,8 +29,7 @@ class Clock:
         """The status of a search whose time is over after so many of its steps; None before."""
         if self.limit is None or self.seconds < self.limit:
             return None
-        reached = f"the time limit of {self.limit:g} s was reached"
-        return Status(False, f"{reached} after {taken} of {steps} steps")
+        return Status(False, f"the time limit was reached after {taken} of {steps} steps")
 
 
 def interrupted(taken: int, steps: int) -> Status:

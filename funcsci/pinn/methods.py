@@ -53,13 +53,20 @@ def run(make: MakeTask, settings: Settings, start: Outcome | None = None) -> Out
     losses: list[float] = []
     seconds: list[float] = []
     tried: list[Tried] = []
-    taken = 0
+    taken, stopped = 0, ""
     for name, steps in zip(settings.methods, settings.steps, strict=True):
         elapsed = time.perf_counter() - begun
-        if name == "random_features":
-            found = random_features(make, settings, steps)
-        else:
-            found = _on_all_parameters(name, make, settings, steps, latest)
+        try:
+            if name == "random_features":
+                found = random_features(make, settings, steps)
+            else:
+                found = _on_all_parameters(name, make, settings, steps, latest)
+        except KeyboardInterrupt:
+            if best is None:
+                raise
+            stopped = "interrupted"
+            best = best._replace(status=best.status._replace(reason=f"{stopped}; {best.status.reason}"))
+            break
         losses += found.losses
         seconds += [elapsed + second for second in found.seconds]
         tried += [one._replace(seconds=elapsed + one.seconds) for one in found.candidates]
@@ -67,11 +74,12 @@ def run(make: MakeTask, settings: Settings, start: Outcome | None = None) -> Out
         latest = found
         if best is None or found.rank <= best.rank:
             best = found
-        if best.status.converged or best.verdict.ill_posed or found.stopped:
+        stopped = found.stopped
+        if best.status.converged or best.verdict.ill_posed or stopped:
             break
-    assert best is not None and latest is not None
+    assert best is not None
     return best._replace(
-        losses=losses, seconds=seconds, steps=taken, candidates=tuple(tried), stopped=latest.stopped
+        losses=losses, seconds=seconds, steps=taken, candidates=tuple(tried), stopped=stopped
     )
 
 

@@ -183,7 +183,7 @@ class Search:
             best = self._judged(best)
         task, params, verdict = best.attempts.task, best.solved.params, best.verdict
         if not stopped and settings.expired:
-            stopped = f"the time limit of {settings.time_limit:g} s was reached"
+            stopped = "the time limit was reached"
         reason = (
             f"the last layer alone, by least squares on {task.shape.hidden[-1]} random features: "
             f"{verdict} (tol {settings.tol:.1e}); {best.solved.status.reason}"

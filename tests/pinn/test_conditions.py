@@ -32,7 +32,7 @@ def missed(face: Face, function) -> torch.Tensor:
     unit = torch.rand(9, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = BOX.unscaled(unit)
     x[:, face.index] = face.end(BOX)
-    requirement = of_terms("", face.field, face.index, face.terms, 1.0)
+    requirement = of_terms("", face.field, face.index, face.terms, 1.0, ("u",))
     points = Points(x, vmap(face.at)(x), torch.ones(9))
     residual = residual_at_point(requirement, lambda params, x: function(x), ("u",), "nested")
     return all_residuals(residual, None, points)[:, 0]
