@@ -379,9 +379,7 @@ def test_a_time_limit_ends_the_search_with_the_best_so_far(method):
     with pytest.warns(RuntimeWarning, match="did not converge: the time limit was reached after"):
         found = minimize(slow, torch.tensor(START), method=method, time_limit=0.2, backend="eager")
     taken = len(found.history) - 1
-    assert str(found.status) == (
-        f"not converged: the time limit was reached after {taken} of 5000 steps"
-    )
+    assert str(found.status) == f"not converged: the time limit was reached after {taken} of 5000 steps"
     assert found.evaluations <= 10 + 40  # 40 are the most of one step
     assert (found.seconds[:-1] < 0.2).all()
     assert float(found.value) == float(found.history.min())

@@ -476,9 +476,7 @@ def test_a_time_limit_ends_the_run_with_its_best_report():
     )  # fmt: skip
     taken = len(result.loss)
     assert 1 <= taken <= 30
-    assert str(result.status) == (
-        f"not converged: the time limit was reached after {taken} of 30000 steps"
-    )
+    assert str(result.status) == f"not converged: the time limit was reached after {taken} of 30000 steps"
     assert not result.status.finished
     assert float(result.params) == 9.0 - 0.5 * taken == float(result.best.params)
     assert (result.seconds[:-1] < 0.3).all()
