@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, fx
 from torch._functorch.pyfunctorch import temporarily_pop_interpreter_stack
+from torch._guards import TracingContext, tracing
+from torch._subclasses import FakeTensorMode
 from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
@@ -190,7 +192,8 @@ def closed(function: Callable[..., Any], *arguments: Tensor) -> Closed:
             with _Outside(around, None, dict(zip(names, others, strict=True))):
                 return function(*own)
 
-        module = make_fx(functionalize(of_all, remove="mutations"))(*points, *examples)
+        with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):  # else one per operation
+            module = make_fx(functionalize(of_all, remove="mutations"))(*points, *examples)
     module.graph.eliminate_dead_code()
     module.recompile()
     return Closed(module, [first.found[name] for name in names])

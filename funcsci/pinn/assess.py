@@ -62,7 +62,7 @@ class Assessment(NamedTuple):
     """What the linearized problem says of a solution.
 
     Attributes:
-        errors: the relative size of the correction of each field.
+        errors: the size of the correction of each field, over that of the corrected field.
         explained: the share of the residual that is left after the correction.
         rough: the share of the equations' residual that the features' own values do not follow.
         noisy: whether what is left is the round-off of its terms.
@@ -120,8 +120,8 @@ def assess(
     root = task.share(blocks[0].points.x).sqrt()
     functions = task.in_units(blocks[0].of_fields().mT).mT * root[:, None, None]
     solution, basis = functions[:, :, 0], functions[:, :, 1:]  # (n, fields), (n, fields, width)
-    sizes = torch.linalg.vector_norm(solution, dim=0)
-    changes = torch.linalg.vector_norm(torch.einsum("nfw,fw->nf", basis, correction), dim=0)
+    change = torch.einsum("nfw,fw->nf", basis, correction)
+    changes, sizes = (torch.linalg.vector_norm(one, dim=0) for one in (change, solution + change))
     errors = torch.where(sizes > 0, changes / sizes, changes)
     whole, rest = (float(torch.linalg.vector_norm(one)) for one in (residual, after))
     singular, nulls = _nulls(task, features, factor, basis, root)

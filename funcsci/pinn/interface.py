@@ -10,7 +10,7 @@ length.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -220,17 +220,15 @@ class Interface(NamedTuple):
         return x
 
     def _fitted(self, at_points: Callable[[Tensor], Tensor], count: int) -> Tensor:
-        """The coefficients of so many waves along each coordinate, by least squares, axis after axis."""
+        """The coefficients of so many waves along each coordinate, by least squares."""
         axes = self.pieces[0].axes
         samples = [axis.samples(count) for axis in axes]
         grid = torch.cartesian_prod(*samples).reshape(-1, len(axes))
         found = []
         for piece, values in zip(self.pieces, at_points(grid), strict=True):
             left = values - vmap(piece.given)(self._points(grid))
-            left = left.reshape([len(one) for one in samples])
-            for axis, s in zip(axes, samples, strict=True):
-                left = _solved(self._matrix(piece, axis, s, count), left)
-            found.append(left)
+            matrices = [self._matrix(piece, axis, s, count) for axis, s in zip(axes, samples, strict=True)]
+            found.append(_solved(matrices, left.reshape([len(one) for one in samples])))
         return torch.stack(found)
 
     def _matrix(self, piece: Piece, axis: Axis, s: Tensor, count: int) -> Tensor:
@@ -262,10 +260,19 @@ class Interface(NamedTuple):
         return max(off / sizes[field] for field, off in missed)
 
 
-def _solved(matrix: Float[Tensor, "samples waves"], values: Tensor) -> Tensor:
-    """The coefficients for values along their first dimension, as the last one."""
-    left, sizes, right = torch.linalg.svd(matrix, full_matrices=False)
-    kept = sizes > CUT * sizes[0]
-    inner = torch.tensordot(values, left[:, kept], dims=([0], [0])) / sizes[kept]
-    found: Tensor = inner @ right[kept]
+def _solved(matrices: Sequence[Float[Tensor, "samples waves"]], values: Tensor) -> Tensor:
+    """The coefficients of products of waves, for values on a grid: with one matrix for each of its axes.
+
+    The singular values of all products are the products of the axes' own.
+    """
+    whole, found = torch.ones(()), values
+    rights = []
+    for matrix in matrices:
+        left, sizes, right = torch.linalg.svd(matrix, full_matrices=False)
+        found = torch.tensordot(found, left, dims=([0], [0]))
+        whole = whole[..., None] * (sizes / sizes[0])
+        rights.append(right / sizes[0])
+    found = torch.where(whole > CUT, found / whole, 0.0)
+    for right in rights:
+        found = torch.tensordot(found, right, dims=([0], [0]))
     return found

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.func import jacrev, vmap
 
+from funcsci.compile import jit
 from funcsci.optim import Status, linear_least_squares
 from funcsci.pinn.domain import constant
 from funcsci.pinn.field import VALUE, Request
@@ -136,12 +137,12 @@ Jets: TypeAlias = Callable[[Sequence[Params], Tensor], list[Tensor]]
 """The derivatives of features of several networks at points, as `jets` makes them."""
 
 
-def jets(trial: Trial, requirement: Requirement, fields: tuple[str, ...], derivatives: str) -> Jets:
-    """The function that computes the features' derivatives at points, for each request of a requirement.
+def jets(trial: Trial, requests: Sequence[Request], fields: tuple[str, ...], derivatives: str) -> Jets:
+    """The function that computes the features' derivatives at points, for each request.
 
     Args:
         trial: the trial function.
-        requirement: what is asked.
+        requests: what is asked of the fields.
         fields: the names of the fields.
         derivatives: `"taylor"` or `"nested"`.
 
@@ -149,7 +150,7 @@ def jets(trial: Trial, requirement: Requirement, fields: tuple[str, ...], deriva
         `jets(several, x)`, with results of shape `(n, 1 + columns)`: the known part, then the features of one
         network after the other.
     """
-    differentiated = Differentiated(fields, requirement.requests, derivatives)
+    differentiated = Differentiated(fields, tuple(requests), derivatives)
 
     def of_points(several: Sequence[Params], x: Tensor) -> list[Tensor]:
         def all_parts(x: Tensor) -> Tensor:  # (fields, 1 + columns)
@@ -177,26 +178,32 @@ def evaluate(
     ]
 
 
+def programs(task: Task, backend: str = "eager") -> list[Jets]:
+    """The programs that compute `jets` for each requirement of a task."""
+    fields, mode = task.problem.fields, task.settings.derivatives
+    return [jit(jets(task.trial, one.requests, fields, mode), backend=backend) for one in task.requirements]
+
+
 def evaluate_at_once(
     programs: Sequence[Jets], several: Sequence[Params], sets: Sequence[Training], fields: tuple[str, ...]
 ) -> list[list[list[Columns]]]:
-    """The same for several networks of one width, each at several sets of points, in one pass.
+    """The same for several networks, each at several sets of points, in one pass.
 
     Returns:
         The requirements by network and set of points.
     """
     found: list[list[list[Columns]]] = [[[] for _ in sets] for _ in several]
+    widths = [weights_of(one).shape[1] for one in several]
     for program, *places in zip(programs, *sets, strict=True):
         one = places[0][0]
         lengths = [len(points.x) for _, points in places]
         jets_of_all = program(several, torch.cat([points.x for _, points in places]))
         for number, (_, points) in enumerate(places):
             here = [jet.split(lengths)[number] for jet in jets_of_all]
-            width = (here[0].shape[1] - 1) // len(several)
-            for place in range(len(several)):
-                start = 1 + place * width
-                own = [torch.cat([jet[:, :1], jet[:, start : start + width]], 1) for jet in here]
-                block = Columns(one, points, fields, dict(zip(one.requests, own, strict=True)))
+            known, *own = zip(*(jet.split([1, *widths], 1) for jet in here), strict=True)
+            for place, features in enumerate(own):
+                columns = [torch.cat(pair, 1) for pair in zip(known, features, strict=True)]
+                block = Columns(one, points, fields, dict(zip(one.requests, columns, strict=True)))
                 found[place][number].append(block)
     return found
 

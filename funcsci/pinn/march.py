@@ -1,6 +1,7 @@
 """Marching: a long time is solved in slabs, each going on from the end of the one before."""
 
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from funcsci import progress
@@ -11,7 +12,7 @@ from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.outcome import Outcome, Tried
 from funcsci.pinn.parts import Part, slab, solve_part, state_after
 from funcsci.pinn.problem import Problem
-from funcsci.pinn.propagation import carried
+from funcsci.pinn.propagation import Carried
 from funcsci.pinn.settings import Settings
 from funcsci.pinn.task import make_task
 from funcsci.pinn.verdict import Residual, Verdict
@@ -97,12 +98,15 @@ def in_equal_slabs(problem: Problem, settings: Settings, count: int, stages: int
     begun = time.perf_counter()
     parts: list[Part] = []
     outcomes: list[Outcome] = []
+    carried = Carried(problem, name)
     with progress.bar(count, "slabs", shown=settings.progress) as bar:
         for number in range(count):
             state = state_after(problem, name, parts[-1], settings) if parts else None
             part, outcome = _solved(
                 problem, name, (edges[number], edges[number + 1]), state, settings, stages
             )
+            if settings.estimate:
+                carried.add(part, outcome)
             parts.append(part)
             outcomes.append(_since(outcome, begun))
             settings = settings._replace(chosen=outcome.chosen)
@@ -110,7 +114,7 @@ def in_equal_slabs(problem: Problem, settings: Settings, count: int, stages: int
             bar.set_postfix_str(f"residual {outcome.residual:.1e}", refresh=False)
             if outcome.stopped:
                 raise Unfinished(outcome.stopped)
-    return _marched(problem, parts, outcomes, settings, name)
+    return _marched(parts, outcomes, settings, name, carried)
 
 
 def adaptively(
@@ -134,6 +138,7 @@ def adaptively(
     now, length, begun, state = start, FIRST * (end - start), time.perf_counter(), None
     parts: list[Part] = []
     outcomes: list[Outcome] = []
+    carried = Carried(problem, name)
     with progress.bar(1_000, "marching", shown=settings.progress) as bar:
         while now < end:
             stop = end if now + 1.01 * length >= end else now + length
@@ -145,6 +150,8 @@ def adaptively(
                 if length < shortest:
                     return None
                 continue
+            if settings.estimate:
+                carried.add(part, outcome)
             parts.append(part)
             outcomes.append(_since(outcome, begun))
             bar.update(int(1_000 * (stop - now) / (end - start)))
@@ -156,7 +163,7 @@ def adaptively(
             easy = outcome.chosen is None or outcome.residual <= EASY * settings.enough
             if easy and outcome.network.hidden[-1] == min(_widths(outcomes)):
                 length *= GROW
-    return _marched(problem, parts, outcomes, settings, name)
+    return _marched(parts, outcomes, settings, name, carried)
 
 
 def whole(part: Part, outcome: Outcome, name: str | None) -> Marched:
@@ -179,6 +186,10 @@ def _solved(
     """One slab, judged by its residual and by what its state misses of the end of the one before."""
     alone = settings._replace(progress=False, estimate=False, tol=settings.enough)
     part, outcome = solve_part(slab(problem, name, *span, state), alone, stages)
+    verdict = outcome.verdict
+    near = verdict.trusted and not verdict.ill_posed and outcome.residual <= settings.enough
+    if near and not outcome.status.converged:  # it began so near to a solution that little could be gained
+        outcome = outcome._replace(status=outcome.status._replace(converged=True))
     if state is not None and state.error > max(outcome.residual, settings.enough):
         reason = f"the state at {name} = {span[0]:.3g} is stored with a relative error of {state.error:.1e}"
         outcome = outcome._replace(status=Status(False, reason))
@@ -197,23 +208,23 @@ def _widths(outcomes: list[Outcome]) -> list[int]:
 
 
 def _since(outcome: Outcome, begun: float) -> Outcome:
-    """The outcome with its history in the time of the whole march."""
+    """The outcome with its history in the time of the whole march, without what only its estimate needs."""
     offset = time.perf_counter() - begun - (outcome.seconds[-1] if outcome.seconds else 0.0)
-    return outcome._replace(seconds=[offset + one for one in outcome.seconds])
+    return outcome._replace(seconds=[offset + one for one in outcome.seconds], held_out=None)
 
 
 def _marched(
-    problem: Problem, parts: list[Part], outcomes: list[Outcome], settings: Settings, name: str
+    parts: list[Part], outcomes: list[Outcome], settings: Settings, name: str, carried: Carried
 ) -> Marched:
     """All slabs together, with the error that each hands on to the next."""
     worst = max(outcomes, key=lambda outcome: outcome.residual)
     missed = [number for number, outcome in enumerate(outcomes, 1) if not outcome.status.converged]
     verdict = _worst(outcomes)
     if settings.estimate:
-        errors, explained = carried(problem, parts, [outcome.task for outcome in outcomes], name)
-        verdict = verdict._replace(errors=errors)
-        if explained > EXPLAINED:
-            doubt = f"in a slab a correction by other features leaves {explained:.0%} of the residual"
+        verdict = verdict._replace(errors=carried.errors())
+        if carried.unexplained > EXPLAINED:
+            left = f"{carried.unexplained:.0%} of the residual"
+            doubt = f"in a slab a correction by other features leaves {left}"
             verdict = verdict._replace(trusted=False, doubt=doubt)
     many = f"{len(parts)} slab{'s' * (len(parts) > 1)} of {name}"
     reason = f"{many}: {verdict} (tol {settings.tol:.1e}); the worst slab: {worst.status.reason}"
@@ -238,11 +249,16 @@ def _worst(outcomes: list[Outcome]) -> Verdict:
     """The worst of the slabs' residuals; each slab has the first one's equations and conditions."""
     verdicts = [outcome.verdict for outcome in outcomes]
     residuals = {
-        name: Residual(
-            max(one.relative for one in row), max(row, key=lambda one: (one.fall == one.fall, one.fall)).fall
-        )
+        name: _largest(row)
         for name, *row in zip(
             verdicts[0].residuals, *(one.residuals.values() for one in verdicts), strict=True
         )
     }
     return Verdict(residuals, {}, all(one.trusted for one in verdicts), verdicts[0].doubt)
+
+
+def _largest(row: Sequence[Residual]) -> Residual:
+    """The largest residual of all slabs, over the largest one at the built-in part."""
+    largest = max(one.relative for one in row)
+    starts = [one.relative / one.fall for one in row if one.fall > 0]
+    return Residual(largest, largest / max(starts) if starts else row[0].fall)

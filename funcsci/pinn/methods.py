@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import torch
 
-from funcsci.compile import jit
 from funcsci.optim import Status
 from funcsci.pinn.first_order import FIRST_ORDER
 from funcsci.pinn.judging import judged, measured
-from funcsci.pinn.last_layer import evaluate, jets, weights_of
+from funcsci.pinn.last_layer import evaluate, programs, weights_of
 from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.outcome import Outcome, Tried
 from funcsci.pinn.random_features import MakeTask, correcting, random_features, steepness
@@ -127,12 +126,8 @@ def judged_at(make: MakeTask, task: Task, params: Params, *, estimate: bool) -> 
         params: its parameters.
         estimate: whether to estimate the error.
     """
-    attempts, fields = correcting(make, task), task.problem.fields
-    programs = [
-        jit(jets(task.trial, one, fields, task.settings.derivatives), backend="eager")
-        for one in task.requirements
-    ]
-    blocks = evaluate(programs, params, attempts.held_out, fields)
+    attempts = correcting(make, task)
+    blocks = evaluate(programs(task), params, attempts.held_out, task.problem.fields)
     if not estimate:
         return measured(task, blocks, weights_of(params))
     inputs = attempts.drawn(None)["layers"][0]["weight"].shape[1]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from funcsci.optim import Status
+from funcsci.pinn.last_layer import Columns
 from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.settings import Chosen
 from funcsci.pinn.task import Task
@@ -62,6 +63,7 @@ class Outcome(NamedTuple):
         candidates: all that were tried.
         stopped: what ended it before its time, an interruption or a time limit.
         chosen: the random features that suited, where their slopes were searched for.
+        held_out: each requirement at points on which nothing was found, where random features were.
     """
 
     method: str
@@ -76,6 +78,7 @@ class Outcome(NamedTuple):
     candidates: tuple[Tried, ...]
     stopped: str = ""
     chosen: Chosen | None = None
+    held_out: list[Columns] | None = None
 
     @property
     def network(self) -> NetworkSettings:

@@ -4,7 +4,7 @@ In slab $k$ the correction solves $F'(u_k)\, e_k = -F(u_k)$ and begins with what
 $e_k = u_{k-1} + e_{k-1} - u_k$ with as many derivatives as the start needs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -12,16 +12,18 @@ from torch import Tensor
 from torch.func import vmap
 
 from funcsci.compile import jit
-from funcsci.pinn.assess import Assessment, assess
+from funcsci.pinn.assess import Assessment, Features, assess
 from funcsci.pinn.domain import along
+from funcsci.pinn.faces import Face
 from funcsci.pinn.hard import Built, build
-from funcsci.pinn.last_layer import evaluate, jets, weights_of
+from funcsci.pinn.last_layer import Columns, evaluate, jets, programs, weights_of
 from funcsci.pinn.network import NetworkSettings
+from funcsci.pinn.outcome import Outcome
 from funcsci.pinn.parts import Part
 from funcsci.pinn.problem import Problem
 from funcsci.pinn.random_features import correcting, steepness
-from funcsci.pinn.requirements import Points, of_terms
-from funcsci.pinn.task import Task, edge_points, make_task
+from funcsci.pinn.requirements import Points, Requirement, of_terms
+from funcsci.pinn.task import Task, edge_places, make_task
 
 STARTS = 128
 """Points at which the start of a slab is compared with the end of the one before."""
@@ -30,71 +32,97 @@ Fields = Callable[[Tensor], Tensor]
 """All fields at a point."""
 
 
-def carried(
-    problem: Problem, parts: Sequence[Part], tasks: Sequence[Task], name: str
-) -> tuple[dict[str, float], float]:
-    """The relative error of each field over all slabs, and the largest share of a residual left unexplained.
+class Carried:
+    """The error of slabs that are solved one after the other.
 
     Args:
         problem: on the whole domain.
-        parts: the slabs in order.
-        tasks: of the last network of each.
-        name: of the coordinate that was marched along.
+        name: of the coordinate that is marched along.
     """
-    index = problem.domain.index(name)
-    errors, sizes, worst = [], [], 0.0
-    before: Fields | None = None
-    for part, task in zip(parts, tasks, strict=True):
-        found, correction = _of_slab(part, task, index, before)
-        x, share = task.even_points(), part.problem.domain.length(name) / problem.domain.length(name)
+
+    def __init__(self, problem: Problem, name: str) -> None:
+        self.problem, self.name = problem, name
+        self.unexplained = 0.0  # the largest share of a slab's residual that its correction leaves
+        self._errors: list[Tensor] = []
+        self._sizes: list[Tensor] = []
+        self._before: Fields | None = None
+
+    def add(self, part: Part, outcome: Outcome) -> None:
+        """Solve for the correction of the next slab.
+
+        Args:
+            part: the slab.
+            outcome: of its last network.
+        """
+        ranges, task = self.problem.domain.ranges, outcome.task
+        start, end = ranges[self.name]
+        lower, upper = part.problem.domain.ranges[self.name]
+        share, x = (upper - lower) / (end - start), task.even_points()
+        found, correction = _of_slab(part, outcome, self.problem.domain.index(self.name), self._before)
         with torch.no_grad():
-            errors.append(share * vmap(correction)(x).square().mean(0))
-            sizes.append(share * vmap(part.function)(x).square().mean(0))
+            self._errors.append(share * vmap(correction)(x).square().mean(0))
+            self._sizes.append(share * vmap(part.function)(x).square().mean(0))
         if not found.noisy:
-            worst = max(worst, found.explained)
-        before = partial(_sum, part.function, correction)
-    relative = torch.stack(errors).sum(0).sqrt() / torch.stack(sizes).sum(0).sqrt()
-    return dict(zip(problem.fields, relative.tolist(), strict=True)), worst
+            self.unexplained = max(self.unexplained, found.explained)
+        self._before = partial(_sum, part.function, correction)
+
+    def errors(self) -> dict[str, float]:
+        """The relative error of each field over all slabs."""
+        relative = torch.stack(self._errors).sum(0).sqrt() / torch.stack(self._sizes).sum(0).sqrt()
+        return dict(zip(self.problem.fields, relative.tolist(), strict=True))
 
 
-def _of_slab(part: Part, task: Task, index: int, before: Fields | None) -> tuple[Assessment, Fields]:
+def _of_slab(part: Part, outcome: Outcome, index: int, before: Fields | None) -> tuple[Assessment, Fields]:
     """The correction of one slab, and what the linearized problem says of it.
 
     Args:
         part: the slab.
-        task: of its last network.
+        outcome: of its last network.
         index: of the coordinate that is marched along.
         before: the corrected fields of the slab before.
     """
-    domain, settings, fields = task.problem.domain, task.settings, task.problem.fields
-    scale = dict(zip(fields, task.scales.fields, strict=True))
-    starts = []
-    for face in [one for one in task.problem.edges.hard if one.index == index]:
-        ((_, order),) = face.terms
-        size = scale[face.field] / domain.lengths[index] ** order
-        x, target = edge_points(face, domain, STARTS, settings.key, "sobol", settings.where)
-        if before is not None:
-            place = fields.index(face.field)
-            target = vmap(lambda x: along(lambda x: before(x)[place], x, index, order))(x)  # noqa: B023
-        term = of_terms(face.describe(domain), face.field, index, face.terms, size, fields)
-        starts.append((term, Points(x, target.detach(), x.new_full((len(x),), 1 / len(x)))))
-    mode, params = settings.derivatives, part.stages[-1].params
-    own = [one for one, _ in starts]
-    programs = [
-        jit(jets(task.trial, one, fields, mode), backend="eager") for one in (*task.requirements, *own)
-    ]
+    task, params = outcome.task, part.stages[-1].params
+    fields, mode = task.problem.fields, task.settings.derivatives
     attempts = correcting(_without_start(task, index), task)
+    own = outcome.held_out or evaluate(programs(task), params, attempts.held_out, fields)
     inputs = attempts.drawn(None)["layers"][0]["weight"].shape[1]
-    features = attempts.correction(steepness(task, params, inputs))
-    more = [jit(jets(features.task.trial, one, fields, mode), backend="eager") for one in own]
-    blocks = evaluate(programs, params, (*attempts.held_out, *starts), fields)
-    found = assess(
-        task,
-        blocks,
-        weights_of(params),
-        features._replace(blocks=[*features.blocks, *evaluate(more, features.params, tuple(starts), fields)]),
-    )
-    return found, partial(features.task.trial.homogeneous().apply, found.correction)
+    drawn = attempts.others(steepness(task, params, inputs))
+    by = attempts.by if task.problem.domain.dimensions == 1 else attempts.task
+    free = by.trial
+    faces = [face for face in task.problem.edges.hard if face.index == index]
+    x = edge_places(faces[0], task.problem.domain, STARTS, task.settings.key, "sobol", task.settings.where)
+    starts = [_start(task, face, x, before) for face in faces]
+    requests = tuple(dict.fromkeys(request for term, _, _ in starts for request in term.requests))
+    features = attempts.evaluate(drawn, tuple((block.requirement, block.points) for block in own))
+    found = jit(jets(free, requests, fields, mode), backend="eager")([drawn], x)
+    there = dict(zip(requests, found, strict=True))
+    features += [
+        Columns(term, points, fields, {one: there[one] for one in term.requests})
+        for term, points, _ in starts
+    ]
+    weights = weights_of(params)
+    nothing = x.new_zeros(len(x), weights.shape[1])  # no weight changes how a slab begins
+    begun = [
+        Columns(term, points, fields, dict.fromkeys(term.requests, torch.cat([known[:, None], nothing], 1)))
+        for term, points, known in starts
+    ]
+    assessed = assess(task, [*own, *begun], weights, Features(by, drawn, features))
+    return assessed, partial(free.homogeneous().apply, assessed.correction)
+
+
+def _start(task: Task, face: Face, x: Tensor, before: Fields | None) -> tuple[Requirement, Points, Tensor]:
+    """What the start of a slab must be, on points, and what it is there."""
+    domain, fields = task.problem.domain, task.problem.fields
+    ((_, order),) = face.terms
+    place = fields.index(face.field)
+    size = task.scales.fields[place] / domain.lengths[face.index] ** order
+    term = of_terms(face.describe(domain), face.field, face.index, face.terms, size, fields)
+    if before is None:
+        known = target = x.new_zeros(len(x))
+    else:
+        known = vmap(face.at)(x).detach()
+        target = vmap(lambda x: along(lambda x: before(x)[place], x, face.index, order))(x).detach()
+    return term, Points(x, target, x.new_full((len(x),), 1 / len(x))), known
 
 
 def _without_start(task: Task, index: int) -> Callable[[NetworkSettings], Task]:

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.func import jacrev, vmap
 
 from funcsci import random
-from funcsci.compile import jit
 from funcsci.optim import Status
 from funcsci.pinn.assess import Features
 from funcsci.pinn.domain import constant
@@ -22,7 +21,7 @@ from funcsci.pinn.last_layer import (
     LastLayer,
     evaluate,
     evaluate_at_once,
-    jets,
+    programs,
     solve_last_layer,
     weights_of,
 )
@@ -55,7 +54,9 @@ WORTH = 0.9
 NEARLY = 3.0
 """Slopes are kept from slab to slab while the residual is at most so many times the first one with them."""
 CORRECTED_BY = 512
-"""Features by which an error is estimated where a solution has more; a quarter of its own if that is more."""
+"""The most features by which an error is estimated; a quarter of the solution's own if that is more."""
+FINER = 2
+"""On a line an error is estimated by so many times as many features, which follow what the others missed."""
 STEEPEST = 64.0
 """The steepest features by which an error is estimated, on [-1, 1]."""
 CORRECTION = 0xC0
@@ -145,16 +146,22 @@ class Search:
         """Whether the next network is not worth its time."""
         if self.best is None or self.latest is None:
             return False
-        if self.best.residual <= self.settings.aim or self.settings.expired:
+        if self.settings.expired:
             return True
         before = self.tried[-2].residual if len(self.tried) > 1 else 1.0
+        if self.best.residual <= self.settings.aim:
+            if not self.settings.estimate:
+                return True
+            self.best = self._estimated(self.best)
+            verdict, useless = self.best.verdict, self.latest.residual > USELESS * before
+            return useless or bool(verdict.ill_posed) or verdict.meets(self.settings.tol)
         if self.gauge is not None:
             return self.latest.residual > USELESS * before
         return self.latest.residual > HOPE * min(before, 1.0) and not self.latest.attempts.task.affine
 
     def attempt(self, shape: NetworkSettings) -> None:
         """Solve for the last layer of one network."""
-        attempts = Attempts(self.make(shape), self.steps, self.gauge)
+        attempts = Attempts(self.make, shape, self.steps, self.gauge)
         searched = attempts.several and attempts.task.trial.network.spreads
         fresh = self.chosen is None or self.chosen is self.settings.chosen
         if searched and (fresh or shape.activation == "waves"):
@@ -179,8 +186,8 @@ class Search:
         """The best that was found."""
         best, settings = self.best, self.settings
         assert best is not None
-        if settings.estimate and not best.verdict.errors and not stopped:
-            best = self._judged(best)
+        if settings.estimate and not stopped:
+            best = self._estimated(best)
         task, params, verdict = best.attempts.task, best.solved.params, best.verdict
         if not stopped and settings.expired:
             stopped = "the time limit was reached"
@@ -195,7 +202,7 @@ class Search:
         ]
         return Outcome(
             "random_features", task, params, verdict, self.losses, self.seconds, status,
-            best.attempts.backend, 0, tuple(candidates), stopped, self.chosen,
+            best.attempts.backend, 0, tuple(candidates), stopped, self.chosen, best.held_out,
         )  # fmt: skip
 
     def _solved(self, attempts: "Attempts") -> Found:
@@ -205,17 +212,15 @@ class Search:
         verdict = measured(attempts.task, held_out, weights_of(solved.params))
         return Found(attempts, slopes, solved, held_out, verdict)
 
+    def _estimated(self, found: Found) -> Found:
+        return found if found.verdict.errors else self._judged(found)
+
     def _judged(self, found: Found) -> Found:
         """The same with an estimate of its error, by features that are drawn anew at the same slopes."""
         attempts, held_out = found.attempts, found.held_out
-        shape, width = attempts.task.shape, attempts.task.shape.hidden[-1]
-        if width > CORRECTED_BY:
-            fewer = (*shape.hidden[:-1], max(CORRECTED_BY, width // 4))
-            attempts = Attempts(self.make(shape._replace(hidden=fewer)))
-            programs = found.attempts.programs
-            held_out = evaluate(
-                programs, found.solved.params, attempts.held_out, attempts.task.problem.fields
-            )
+        if attempts.several and attempts.task.shape.hidden[-1] > CORRECTED_BY:
+            attempts = Attempts(self.make, attempts.by.shape)
+            held_out = found.attempts.evaluate(found.solved.params, attempts.held_out)
         features, weights = attempts.correction(found.slopes), weights_of(found.solved.params)
         verdict = judged(found.attempts.task, held_out, weights, features, self.gauge)
         return found._replace(verdict=verdict._replace(residuals=found.verdict.residuals))  # on more points
@@ -225,49 +230,72 @@ class Attempts:
     """Solves for the last layer of one network, with hidden layers drawn on various scales.
 
     Args:
-        task: what is asked of the network.
+        make: makes the task of a network.
+        shape: of the network.
         steps: the most steps of Gauss-Newton.
         gauge: what chooses one of many solutions.
     """
 
-    def __init__(self, task: Task, steps: int | None = None, gauge: Gauge | None = None) -> None:
-        self.task, settings = task, task.settings
+    def __init__(
+        self, make: MakeTask, shape: NetworkSettings, steps: int | None = None, gauge: Gauge | None = None
+    ) -> None:
+        self.task = task = make(shape)
+        settings = task.settings
+        self.several = task.problem.domain.dimensions > 1
+        self.by = make(_correcting(shape, line=not self.several))  # whose features estimate the error
         self.steps, self.gauge = steps, gauge
         self.features: list[Columns] | None = None
-        self.several = task.problem.domain.dimensions > 1
         # On a line there is one attempt; a search among many is worth a program.
         self.backend = settings.backend or ("trace" if self.several else "eager")
         self.balanced = task.balanced(self.drawn(None))
         self.training = self.points(random.fold_in(settings.key, 1))
-        self.programs = [
-            jit(jets(task.trial, one, task.problem.fields, settings.derivatives), backend=self.backend)
-            for one, _ in self.training
-        ]
+        self.programs = programs(task, self.backend)
 
-    def points(self, key: Key, sampling_name: str | None = None) -> Training:
+    def points(self, key: Key) -> Training:
         """Collocation points, some for each feature."""
-        settings, width = self.task.settings, self.task.shape.hidden[-1]
-        share, name = (BOX_POINTS, "sobol") if self.several else (LINE_POINTS, "chebyshev")
-        count = settings.points or max(share * width, LEAST_POINTS)
-        return self.balanced.training(count, key, sampling_name or settings.sampling or name)
+        name = self.task.settings.sampling or ("sobol" if self.several else "chebyshev")
+        return self.balanced.training(self.count, key, name)
+
+    @property
+    def count(self) -> int:
+        """How many collocation points there are for the equations."""
+        share = BOX_POINTS if self.several else LINE_POINTS
+        return self.task.settings.points or max(share * self.task.shape.hidden[-1], LEAST_POINTS)
 
     @cached_property
     def held_out(self) -> Training:
-        """As many points on which no layer is found: Sobol's, shifted by another key."""
-        return self.points(random.fold_in(self.task.settings.key, HELD_OUT), "sobol")
+        """Points on which no layer is found: Sobol's shifted by another key; on a line half as many more.
+
+        On a line they are Chebyshev's, whose sums are integrals to many digits: a residual that features do
+        not follow then changes no correction. They coincide with those of training where both numbers
+        are divisible by the same power of two, and by no higher one.
+        """
+        key = random.fold_in(self.task.settings.key, HELD_OUT)
+        if self.several:
+            return self.balanced.training(self.count, key, "sobol")
+        count = max(self.count + self.count // 2, 2 * self.by.shape.hidden[-1]) + 1
+        while count & -count == self.count & -self.count:
+            count += 1
+        return self.balanced.training(count, key, "chebyshev")
 
     def evaluate(self, params: Params, points: Training) -> list[Columns]:
         """All requirements at points, as far as they are linear in the last layer."""
         return evaluate(self.programs, params, points, self.task.problem.fields)
 
-    def drawn(self, slopes: Tensor | None, key: Key | None = None) -> Params:
+    def drawn(self, slopes: Tensor | None) -> Params:
         """Parameters with hidden layers of these slopes."""
-        settings = self.task.settings
+        return self._drawn(self.task, slopes, self.task.settings.key)
+
+    def others(self, slopes: Tensor | None) -> Params:
+        """Parameters for the estimate of an error: drawn by another key."""
+        task = self.task if self.several else self.by
+        return self._drawn(task, slopes, random.fold_in(task.settings.key, CORRECTION))
+
+    def _drawn(self, task: Task, slopes: Tensor | None, key: Key) -> Params:
         if slopes is None and not self.several:  # a feature overlaps a dozen neighbours, whatever the width
-            slopes = torch.tensor([max(2.0, self.task.shape.hidden[-1] / 8)])
-        scales = None if slopes is None else slopes.to(**settings.where)
-        key = settings.key if key is None else key
-        return self.task.trial.init(key, scales=scales, **settings.where)
+            slopes = torch.tensor([max(2.0, task.shape.hidden[-1] / 8)])
+        scales = None if slopes is None else slopes.to(**task.settings.where)
+        return task.trial.init(key, scales=scales, **task.settings.where)
 
     def solve(self, slopes: Tensor | None) -> tuple[LastLayer, list[Columns]]:
         """The last layer for hidden layers of these slopes, and all requirements at the held-out points."""
@@ -275,29 +303,32 @@ class Attempts:
         if self.several:
             training, held_out = (self.evaluate(params, one) for one in (self.training, self.held_out))
         else:  # one pass for all
-            other = self.drawn(slopes, self.other_key) if self.task.settings.estimate else params
-            (training, held_out), (_, self.features) = evaluate_at_once(
-                self.programs, (params, other), (self.training, self.held_out), self.task.problem.fields
+            several = (params, self.others(slopes)) if self.task.settings.estimate else (params,)
+            found = evaluate_at_once(
+                self.programs, several, (self.training, self.held_out), self.task.problem.fields
             )
+            (training, held_out), self.features = found[0], found[-1][1]
         return solve_last_layer(training, params, steps=self.steps, gauge=self.gauge), held_out
 
     def correction(self, slopes: Tensor | None) -> Features:
-        """Features drawn by another key, at the held-out points."""
-        params = self.drawn(slopes, self.other_key)
+        """Features for the estimate of an error, at the held-out points."""
+        params = self.others(slopes)
         blocks = self.evaluate(params, self.held_out) if self.features is None else self.features
-        return Features(self.task, params, blocks)
+        return Features(self.task if self.several else self.by, params, blocks)
 
-    @property
-    def other_key(self) -> Key:
-        """The key of features by which an error is estimated."""
-        return random.fold_in(self.task.settings.key, CORRECTION)
+
+def _correcting(shape: NetworkSettings, *, line: bool) -> NetworkSettings:
+    """The network whose features estimate the error of another one's."""
+    width = shape.hidden[-1]
+    most = CORRECTED_BY if width <= CORRECTED_BY else max(CORRECTED_BY, width // 4)
+    return shape._replace(hidden=(*shape.hidden[:-1], min(FINER * width if line else width, most)))
 
 
 def correcting(make: MakeTask, task: Task) -> Attempts:
     """A layer of features for the correction of any network."""
     line = task.problem.domain.dimensions == 1
     shape = NetworkSettings((LINE_WIDTHS[0] if line else CORRECTED_BY,), harmonics=task.shape.harmonics)
-    return Attempts(make(shape))
+    return Attempts(make, shape)
 
 
 def steepness(task: Task, params: Params, inputs: int) -> Tensor | None:

@@ -353,12 +353,20 @@ def edge_points(
     """
     if face.data is not None:
         return face.data[0].to(**where), face.data[1].to(**where)
+    x = edge_places(face, domain, count, key, name, where, sets)
+    return x, vmap(face.at)(x)
+
+
+def edge_places(
+    face: Face, domain: Domain, count: int, key: Key, name: str, where: dict[str, Any], sets: int = 1
+) -> Float[Tensor, "n dimensions"]:
+    """Points spread over the edge of a condition; arguments as for `edge_points`."""
     others = sampling.sample(name, key, count, domain.dimensions - 1, sets)
     ends = others.new_full((len(others), 1), 0.0)
     unit = torch.cat([others[:, : face.index], ends, others[:, face.index :]], 1)
     x = domain.unscaled(unit).to(**where)
     x[:, face.index] = face.end(domain)
-    return x, vmap(face.at)(x)
+    return x
 
 
 def empty_params(problem: Problem, shape: NetworkSettings, dtype: torch.dtype) -> Params:

@@ -57,13 +57,14 @@ def test_a_constant_coordinate_has_no_memory():
 
 
 def test_the_lorenz_attractor_has_the_symmetry_and_balance_of_its_equations():
-    series = data.lorenz(8000, dt=0.05, rtol=1e-6, atol=1e-6, method="odeint")
+    # Means over chaos differ with every rounding: over this time, in the place checked last, by about 0.05.
+    series = data.lorenz(32000, dt=0.05, rtol=1e-6, atol=1e-6, method="odeint")
     found = chaos.attractor_statistics(series, dt=0.05)
     # The mean of dx/dt is zero, hence <x> = <y>; that of dz/dt too, hence <xy> = beta <z>.
     torch.testing.assert_close(found.mean[0], found.mean[1], atol=0.01, rtol=0)
     product = found.covariance[0, 1] + found.mean[0] * found.mean[1]
     torch.testing.assert_close(product, 8 / 3 * found.mean[2], rtol=2e-3, atol=0)
-    assert chaos.attractor_distance(series[:4000], series[4000:]).max() < 0.2
+    assert chaos.attractor_distance(series[:16000], series[16000:]).max() < 0.2
     mirrored = series * torch.tensor([-1.0, -1.0, 1.0])
     assert chaos.attractor_distance(mirrored, series).max() < 0.2
 

@@ -92,7 +92,8 @@ def jacobian(task: Task) -> Program:
 def features(task: Task) -> Program:
     params, points = parts(task)
     mode = task.settings.derivatives
-    return Program(jets(task.trial, task.requirements[0], task.problem.fields, mode), ([params], points[0].x))
+    requests = task.requirements[0].requests
+    return Program(jets(task.trial, requests, task.problem.fields, mode), ([params], points[0].x))
 
 
 MAKE = {"adam step": adam_step, "residuals": residuals, "jacobian": jacobian, "features": features}

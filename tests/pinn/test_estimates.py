@@ -180,7 +180,7 @@ def test_relative_residuals_are_what_is_left_over_the_largest_of_its_terms() -> 
         changed = task._replace(trial=task.trial._replace(before=function))
         params = changed.trial.init(key(5), dtype=torch.float64)
         points = changed.training(100, key(1), "sobol")
-        programs = [jets(changed.trial, one, ("u",), "taylor") for one, _ in points]
+        programs = [jets(changed.trial, one.requests, ("u",), "taylor") for one, _ in points]
         blocks = evaluate(programs, params, points, ("u",))
         return measured(changed, blocks, torch.zeros(1, 17)), points[0][1].x
 

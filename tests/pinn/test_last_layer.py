@@ -7,7 +7,7 @@ import torch
 from torch.func import grad, vmap
 
 from funcsci import pinn, random, tree
-from funcsci.pinn.last_layer import evaluate, jets, solve_last_layer
+from funcsci.pinn.last_layer import evaluate, jets, programs, solve_last_layer
 from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.settings import Settings
 from funcsci.pinn.task import make_task
@@ -22,8 +22,7 @@ def solved(task, count: int = 120, *, start=None, steps: int = 30):
     line = task.problem.domain.dimensions == 1
     training = task.training(count, random.key(1), "chebyshev" if line else "sobol")
     params = start or task.trial.init(random.key(0), scales=SLOPES if line else None, **task.settings.where)
-    programs = [jets(task.trial, one, task.problem.fields, task.settings.derivatives) for one, _ in training]
-    blocks = evaluate(programs, params, training, task.problem.fields)
+    blocks = evaluate(programs(task), params, training, task.problem.fields)
     return training, params, solve_last_layer(blocks, params, steps=steps)
 
 
@@ -191,7 +190,7 @@ def test_taylor_and_nested_derivatives_give_the_same_columns() -> None:
         task = make_task(problem, SETTINGS._replace(derivatives=derivatives), NetworkSettings((4,)))
         params = task.trial.init(random.key(0), dtype=torch.float64)
         (one,) = task.requirements
-        found.append(jets(task.trial, one, problem.fields, derivatives)([params], x))
+        found.append(jets(task.trial, one.requests, problem.fields, derivatives)([params], x))
     # Six derivatives, and the two fields themselves, of which a verdict needs the sizes.
     assert len(found[0]) == 6 + 2 and found[0][0].shape == (6, 1 + 5)
     for taylor, nested in zip(*found, strict=True):

@@ -89,9 +89,9 @@ def test_a_point_costs_as_many_products_for_each_slab(name: str) -> None:
     assert found == [found[0], 3 * found[0]]
 
 
-CONTINUED: dict[str, tuple[Callable[[], pinn.Problem], int, float]] = {
-    "heat": (lambda: pinn.pde(lambda u: u.t - u.xx / 9, box(1.0), [START, ENDS]), 64, 1e-11),
-    "wave": (lambda: pinn.pde(lambda u: u.tt - u.xx, box(1.0), [START, AT_REST, ENDS]), 64, 1e-11),
+CONTINUED: dict[str, tuple[Callable[[], pinn.Problem], int]] = {
+    "heat": (lambda: pinn.pde(lambda u: u.t - u.xx / 9, box(1.0), [START, ENDS]), 64),
+    "wave": (lambda: pinn.pde(lambda u: u.tt - u.xx, box(1.0), [START, AT_REST, ENDS]), 64),
     "beam": (
         lambda: pinn.pde(
             lambda u: u.tt + u.xxxx / 99,
@@ -104,7 +104,6 @@ CONTINUED: dict[str, tuple[Callable[[], pinn.Problem], int, float]] = {
             ],
         ),
         64,
-        1e-11,
     ),
     "edges that move": (
         lambda: pinn.pde(
@@ -117,7 +116,6 @@ CONTINUED: dict[str, tuple[Callable[[], pinn.Problem], int, float]] = {
             ],
         ),
         64,
-        1e-11,
     ),
     "a plane": (
         lambda: pinn.pde(
@@ -126,7 +124,6 @@ CONTINUED: dict[str, tuple[Callable[[], pinn.Problem], int, float]] = {
             [pinn.initial(lambda x, y: sin(PI * x) * sin(PI * y)), pinn.dirichlet(("x", "y"), 0.0)],
         ),
         64,
-        1e-11,
     ),
     "a strip": (
         lambda: pinn.pde(
@@ -135,18 +132,24 @@ CONTINUED: dict[str, tuple[Callable[[], pinn.Problem], int, float]] = {
             [pinn.initial(lambda x, y: sin(PI * x) * sin(PI * y)), ENDS, pinn.periodic("y")],
         ),
         64,
-        1e-11,
     ),
 }
 
 
+def rounding(part) -> float:  # type: ignore[no-untyped-def]
+    """The round-off in a network's value: of the terms in its sum, which may cancel."""
+    weights = part.stages[0].params["layers"][-1]["weight"]
+    return float(torch.finfo(weights.dtype).eps * weights.abs().sum())
+
+
 @pytest.mark.parametrize("name", CONTINUED)
 def test_a_state_is_the_end_of_the_slab_before(name: str) -> None:
-    make, width, exact = CONTINUED[name]
+    make, width = CONTINUED[name]
     problem = make()
     domain = problem.domain
     solution = marched(problem, 2, width, points=256, tol=1e9)
     before, after = solution.parts
+    exact = rounding(before)
     assert after.state is not None and after.state.error < exact
     index, place = domain.index("t"), after.problem.domain.ranges["t"][0]
     x = domain.unscaled(random.uniform(random.key(0), (200, domain.dimensions)))
@@ -259,7 +262,8 @@ def test_a_poor_state_is_the_slabs_error_and_not_the_users(monkeypatch) -> None:
     problem = pinn.pde(lambda u: u.t - u.xx / 99, box(0.5), [pinn.initial(lambda x: sin(4 * PI * x)), ENDS])
     solution = marched(problem, 2, 96, tol=1e-6)
     missed = solution.parts[1].state.error
-    assert missed > 1e-6 and solution.error >= missed and not solution.status.converged
+    assert missed > 1e-6 and not solution.status.converged
+    assert solution.error_estimate["u"] >= 0.1 * missed  # a mean, beside the largest miss
     assert "the state at t = 0.25 is stored with a relative error" in solution.status.reason
 
 
@@ -283,7 +287,8 @@ def test_more_than_four_other_coordinates_are_not_marched() -> None:
         pinn.solve(problem, slabs=2, progress=False)
 
 
-def test_a_state_in_three_dimensions_leaves_conditions_built_in() -> None:
+def test_a_state_in_three_dimensions_leaves_conditions_built_in(monkeypatch) -> None:
+    monkeypatch.setattr("funcsci.pinn.interface.WAVES", (9,))
     sides = [
         pinn.dirichlet(name, lambda x, y, z, t: exp(-3 * t) * sin(x) * sin(y) * sin(z)) for name in "xyz"
     ]

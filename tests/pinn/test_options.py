@@ -147,6 +147,7 @@ def test_a_start_that_sees_another_point_is_refused_by_every_method() -> None:
             )
 
 
+@pytest.mark.filterwarnings("ignore:solve did not converge:RuntimeWarning")
 def test_a_start_may_have_other_conditions_another_dtype_and_settings_without_effect() -> None:
     options = {"hidden": (8,), "progress": False, "tol": 10.0}
     start = pinn.solve(

@@ -161,7 +161,7 @@ PARTIAL = {
 @pytest.mark.parametrize("name", PARTIAL)
 def test_partial_differential_equations(name: str) -> None:
     problem, asked = PARTIAL[name]
-    solution = pinn.solve(problem, tol=100 * asked, progress=False)
+    solution = pinn.solve(problem, tol=asked, progress=False)
     assert solution.status.converged and solution.steps == 0
     assert solution.relative_l2 <= asked
 
