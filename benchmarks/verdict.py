@@ -50,7 +50,7 @@ Row = dict[str, Any]
 def said(solution: pinn.Solution) -> Row:
     """What a solution says of itself; the only place that knows how it is asked."""
     return {
-        "estimates": {name: float(value) for name, value in solution.error_estimate.items()},
+        "estimates": dict.fromkeys(solution.problem.fields, math.inf) | solution.error_estimate,
         "trusted": bool(solution.estimate_trusted),
         "named": str(solution.verdict.ill_posed),
         "converged": bool(solution.status.converged),

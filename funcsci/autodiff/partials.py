@@ -1,5 +1,6 @@
 """Partial derivatives of a function, by name of the way they are taken."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +16,11 @@ MODES = ("taylor", "nested")
 
 
 def partials(
-    function: Callable[..., Tensor], operators: Sequence[Operator], *, derivatives: str = "taylor"
+    function: Callable[..., Tensor],
+    operators: Sequence[Operator],
+    *,
+    derivatives: str = "taylor",
+    units: Sequence[float] = (),
 ) -> Callable[..., tuple[Tensor, ...]]:
     r"""Partial derivatives of a function of a point, as many as are needed at once.
 
@@ -35,6 +40,9 @@ def partials(
         function: `f(x, *rest)`, with `x` of shape `(dimensions,)`; its result may have any shape.
         operators: what to compute.
         derivatives: `"taylor"` or `"nested"`.
+        units: of the coordinates, in which they change by about one; powers of two cost no round-off. Taylor
+            mode makes $\partial_0 \partial_1$ of derivatives along sums of coordinates, which must
+            be of one size. `()` takes them as they are.
 
     Returns:
         A function of the same arguments with one tensor for each operator, of the shape of `f`.
@@ -71,9 +79,32 @@ def partials(
                     raise ValueError(checks.message(must, "operators", operator, "Count them from 0."))
         return compute(x, *rest)
 
-    compute = (
-        taylor.partials(function, operators) if derivatives == "taylor" else _nested(function, operators)
-    )
+    mixed = any(len(set(term)) > 1 for operator in operators for term in operator)
+    if derivatives == "nested":
+        compute = _nested(function, operators)
+    elif units and mixed:
+        compute = _in_units(function, operators, units)
+    else:
+        compute = taylor.partials(function, operators)
+    return at_point
+
+
+def _in_units(
+    function: Callable[..., Tensor], operators: Sequence[Operator], units: Sequence[float]
+) -> Callable[..., tuple[Tensor, ...]]:
+    """Taylor mode for coordinates that are divided by their units."""
+    terms = tuple(dict.fromkeys(term for operator in operators for term in operator))
+
+    def size(x: Tensor) -> Tensor:
+        return torch.tensor(units, dtype=x.dtype, device="cpu").to(x.device)
+
+    scaled = taylor.partials(lambda s, *rest: function(s * size(s), *rest), tuple((term,) for term in terms))
+
+    def at_point(x: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+        found = dict(zip(terms, scaled(x / size(x), *rest), strict=True))
+        parts = {term: value / math.prod(units[place] for place in term) for term, value in found.items()}
+        return tuple(sum((parts[term] for term in rest), parts[first]) for first, *rest in operators)
+
     return at_point
 
 

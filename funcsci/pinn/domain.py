@@ -1,6 +1,7 @@
 """Where an equation holds: a box with named coordinates."""
 
 import difflib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -68,6 +69,11 @@ class Domain:
     def lengths(self) -> tuple[float, ...]:
         """The lengths $b_i - a_i$."""
         return tuple(b - a for a, b in zip(self.lower, self.upper, strict=True))
+
+    @property
+    def units(self) -> tuple[float, ...]:
+        """The powers of two next to the lengths."""
+        return tuple(2.0 ** round(math.log2(length)) for length in self.lengths)
 
     def length(self, name: str) -> float:
         """The length along a coordinate."""

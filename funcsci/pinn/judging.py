@@ -136,7 +136,8 @@ def _ill_posed(
     linear = affine(task.problem.equations)
     if not linear and verdict.unfallen():  # far from a solution, the linearized problem tells nothing of it
         return ""
+    stuck = found.explained > STUCK and found.rough <= SMOOTH and not found.noisy
     if found.nulls or gauge is not None:
-        return NO_SOLUTION if verdict.unfallen(HARDLY) else NOT_UNIQUE
-    stuck = found.explained > STUCK and found.rough <= SMOOTH and not found.noisy and resolved
-    return NO_SOLUTION if stuck and verdict.unfallen(HARDLY) and linear else ""
+        none = verdict.unfallen(HARDLY) or (stuck and verdict.unfallen())
+        return NO_SOLUTION if none else NOT_UNIQUE
+    return NO_SOLUTION if stuck and resolved and verdict.unfallen(HARDLY) and linear else ""

@@ -150,7 +150,7 @@ def jets(trial: Trial, requests: Sequence[Request], fields: tuple[str, ...], der
         `jets(several, x)`, with results of shape `(n, 1 + columns)`: the known part, then the features of one
         network after the other.
     """
-    differentiated = Differentiated(fields, tuple(requests), derivatives)
+    differentiated = Differentiated(fields, tuple(requests), derivatives, trial.domain.units)
 
     def of_points(several: Sequence[Params], x: Tensor) -> list[Tensor]:
         def all_parts(x: Tensor) -> Tensor:  # (fields, 1 + columns)

@@ -54,11 +54,11 @@ WORTH = 0.9
 NEARLY = 3.0
 """Slopes are kept from slab to slab while the residual is at most so many times the first one with them."""
 CORRECTED_BY = 512
-"""The most features by which an error is estimated; a quarter of the solution's own if that is more."""
+"""The features by which an error is estimated in a box, and the most on a line."""
 FINER = 2
 """On a line an error is estimated by so many times as many features, which follow what the others missed."""
-STEEPEST = 64.0
-"""The steepest features by which an error is estimated, on [-1, 1]."""
+RESOLVED = 2.0
+"""Points that lie on the slope of the steepest feature by which an error is estimated, along a coordinate."""
 CORRECTION = 0xC0
 """What is folded into the key for features by which an error is estimated."""
 HELD_OUT = 0x4E1D
@@ -218,7 +218,7 @@ class Search:
     def _judged(self, found: Found) -> Found:
         """The same with an estimate of its error, by features that are drawn anew at the same slopes."""
         attempts, held_out = found.attempts, found.held_out
-        if attempts.several and attempts.task.shape.hidden[-1] > CORRECTED_BY:
+        if attempts.by.shape != attempts.task.shape and attempts.several:
             attempts = Attempts(self.make, attempts.by.shape)
             held_out = found.attempts.evaluate(found.solved.params, attempts.held_out)
         features, weights = attempts.correction(found.slopes), weights_of(found.solved.params)
@@ -271,8 +271,9 @@ class Attempts:
         are divisible by the same power of two, and by no higher one.
         """
         key = random.fold_in(self.task.settings.key, HELD_OUT)
-        if self.several:
-            return self.balanced.training(self.count, key, "sobol")
+        if self.several:  # more than features, also where the user asks for fewer to train on
+            count = max(self.count, BOX_POINTS * self.task.shape.hidden[-1])
+            return self.balanced.training(count, key, "sobol")
         count = max(self.count + self.count // 2, 2 * self.by.shape.hidden[-1]) + 1
         while count & -count == self.count & -self.count:
             count += 1
@@ -319,9 +320,8 @@ class Attempts:
 
 def _correcting(shape: NetworkSettings, *, line: bool) -> NetworkSettings:
     """The network whose features estimate the error of another one's."""
-    width = shape.hidden[-1]
-    most = CORRECTED_BY if width <= CORRECTED_BY else max(CORRECTED_BY, width // 4)
-    return shape._replace(hidden=(*shape.hidden[:-1], min(FINER * width if line else width, most)))
+    width = min(FINER * shape.hidden[-1], CORRECTED_BY) if line else CORRECTED_BY
+    return shape._replace(hidden=(*shape.hidden[:-1], width))
 
 
 def correcting(make: MakeTask, task: Task) -> Attempts:
@@ -335,7 +335,8 @@ def steepness(task: Task, params: Params, inputs: int) -> Tensor | None:
     r"""The slopes of features that are as steep as a function, for each input of a network.
 
     A feature $\tanh w s$ has the slope $w / 2$ over its range; so $w_i = 2 \max |\partial u / \partial s_i|$
-    over the range of $u$, and at least 2. On a line the number of features decides, which is None.
+    over the range of $u$, and at least 2. Features are never so steep that they are constant between points:
+    they would pass for functions that can be added. On a line the number of features decides, which is None.
     """
     if task.problem.domain.dimensions == 1:
         return None
@@ -346,7 +347,8 @@ def steepness(task: Task, params: Params, inputs: int) -> Tensor | None:
     lengths = constant(task.problem.domain.lengths, x) / 2
     ranges = (values.amax(0) - values.amin(0)).clamp(min=torch.finfo(x.dtype).tiny)
     steep = (2 * slopes.abs().amax(0) * lengths / ranges[:, None]).amax(0).nan_to_num(2.0, 2.0, 2.0)
-    steep = steep.clamp(2.0, STEEPEST).double().cpu()
+    most = (BOX_POINTS * CORRECTED_BY) ** (1 / x.shape[1]) / RESOLVED
+    steep = steep.clamp(2.0, max(most, 2.0)).double().cpu()
     return steep if inputs == len(steep) else torch.full((inputs,), float(steep.max())).double()
 
 

@@ -88,11 +88,13 @@ class Differentiated(NamedTuple):
         fields: the names, in the order of the function's components.
         requests: what is needed.
         derivatives: `"taylor"` or `"nested"`.
+        units: of the coordinates, as in `partials`.
     """
 
     fields: tuple[str, ...]
     requests: tuple[Request, ...]
     derivatives: str
+    units: tuple[float, ...] = ()
 
     @property
     def operators(self) -> tuple[Operator, ...]:
@@ -101,13 +103,8 @@ class Differentiated(NamedTuple):
 
     def values(self, function: Callable[[Tensor], Tensor], x: Tensor) -> dict[Request, Tensor]:
         """The requested components of `function(x)`, shape `(fields, ...)`, at one point."""
-        found = dict(
-            zip(
-                self.operators,
-                partials(function, self.operators, derivatives=self.derivatives)(x),
-                strict=True,
-            )
-        )
+        compute = partials(function, self.operators, derivatives=self.derivatives, units=self.units)
+        found = dict(zip(self.operators, compute(x), strict=True))
         return {
             request: found[request.operator][self.fields.index(request.field)] for request in self.requests
         }
@@ -118,6 +115,7 @@ def residual_at_point(
     apply: Callable[[Params, Tensor], Tensor],
     fields: tuple[str, ...],
     derivatives: str,
+    units: tuple[float, ...] = (),
 ) -> Callable[[Params, Points], Tensor]:
     """The numbers of a requirement at one point, as a function of the parameters.
 
@@ -126,11 +124,12 @@ def residual_at_point(
         apply: the trial function, `apply(params, x)`, shape `(fields,)`.
         fields: their names.
         derivatives: `"taylor"` or `"nested"`.
+        units: of the coordinates, as in `partials`.
 
     Returns:
         `residual(params, point)`, shape `(count,)`, with the square root of the point's weight in it.
     """
-    differentiated = Differentiated(fields, requirement.requests, derivatives)
+    differentiated = Differentiated(fields, requirement.requests, derivatives, units)
 
     def residual(params: Params, point: Points) -> Tensor:
         values = differentiated.values(lambda x: apply(params, x), point.x)

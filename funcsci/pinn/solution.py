@@ -148,7 +148,8 @@ class Solution:
         which = self._field(field)
         operator = self._operator(name)
 
-        found = partials(self.function, (operator,), derivatives=self.settings.derivatives)
+        mode, units = self.settings.derivatives, self.problem.domain.units
+        found = partials(self.function, (operator,), derivatives=mode, units=units)
         return self._at(vmap(lambda x: found(x)[0][which : which + 1]), coordinates, by_name)
 
     def residual(self, *coordinates: Given, **by_name: Given) -> Any:
@@ -166,7 +167,9 @@ class Solution:
     def _residual_of(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         """What is left of the equations at a point, for all fields as a function."""
         equations = self.problem.equations
-        needed = Differentiated(self.fields, equations.requests, self.settings.derivatives)
+        needed = Differentiated(
+            self.fields, equations.requests, self.settings.derivatives, self.problem.domain.units
+        )
         return equations.residuals(needed.values(function, x), x)
 
     def exact(self, *coordinates: Given, **by_name: Given) -> Any:

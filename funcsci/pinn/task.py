@@ -164,9 +164,8 @@ class Task(NamedTuple):
 
     def residual(self, requirement: Requirement) -> Any:
         """The numbers of a requirement at a point, `residual(params, point)`."""
-        return residual_at_point(
-            requirement, self.trial.apply, self.problem.fields, self.settings.derivatives
-        )
+        problem, mode = self.problem, self.settings.derivatives
+        return residual_at_point(requirement, self.trial.apply, problem.fields, mode, problem.domain.units)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Partial derivatives in both modes: against closed forms, each other, and under every transform."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -55,6 +56,23 @@ def test_a_sum_is_the_sum_of_its_terms_whatever_their_orders(mode: str) -> None:
     single = partials(wave, tuple((term,) for term in operator), derivatives=mode)(POINTS[0])
     (together,) = partials(wave, (operator,), derivatives=mode)(POINTS[0])
     close(together, torch.stack(single).sum(0))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("units", [(2.0**40, 2.0**-40), (2.0**-30, 2.0**27), (1.0, 2.0**60)])
+def test_derivatives_in_units_are_those_without_to_round_off(mode: str, units: tuple[float, float]) -> None:
+    size = torch.tensor(units, dtype=torch.float64)
+    operators = (((0, 1),), ((0,), (0, 1, 1)), ((),), ((0, 0, 1), (1,)), ((0, 0, 1, 1),))
+    for operator in operators:
+        found = partials(lambda x: wave(x / size), (operator,), derivatives=mode, units=units)(
+            POINTS[0] * size
+        )
+        terms = partials(wave, tuple((term,) for term in operator), derivatives=mode)(POINTS[0])
+        scaled = [
+            part / math.prod(units[place] for place in term)
+            for part, term in zip(terms, operator, strict=True)
+        ]
+        torch.testing.assert_close(found[0], sum(scaled[1:], scaled[0]), rtol=1e-14, atol=0)
 
 
 ACTIVATIONS = ("tanh", "sin", "sigmoid", "softplus", "silu", "gelu")

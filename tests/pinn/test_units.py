@@ -91,7 +91,10 @@ def rod(units: Units) -> pinn.Problem:
 def plate(units: Units) -> pinn.Problem:
     (a,), (e,), (s, r) = units
     return pinn.pde(
-        lambda u, x, y: e * (s**2 * u.xx / a + r**2 * u.yy / a - u / a + torch.exp(x / s) * y / r),
+        lambda u, x, y: (
+            e
+            * (s**2 * u.xx / a + r**2 * u.yy / a + 0.5 * s * r * u.xy / a - u / a + torch.exp(x / s) * y / r)
+        ),
         {"x": (0.0, 1.0 * s), "y": (0.0, 1.0 * r)},
         [pinn.dirichlet(("x", "y"), 0.5 * a)],
     )
