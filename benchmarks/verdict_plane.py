@@ -173,6 +173,8 @@ def nonlinear_plane(source: Random) -> Case:
     }
     kind = source.choice(list(kinds))
     name, edges = around(source)
+    if kind == "(1 + u^2)":  # as on a line, slopes alone leave it two solutions
+        name, edges = "values", (value_at("x"), value_at("y"))
     return manufactured(
         "nonlinear plane", f"{kind}, {name}", kinds[kind], smooth(source, *BOTH, fastest=3.0), SQUARE, edges,
         options={**FEATURES, "hidden": (120,)},

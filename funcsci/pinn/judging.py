@@ -133,11 +133,12 @@ def _ill_posed(
     """Whether the problem has many solutions or none, as far as the linearized problem tells."""
     if task.starts_regularly:
         return ""
-    linear = affine(task.problem.equations)
-    if not linear and verdict.unfallen():  # far from a solution, the linearized problem tells nothing of it
-        return ""
     stuck = found.explained > STUCK and found.rough <= SMOOTH and not found.noisy
+    if not affine(task.problem.equations) and verdict.unfallen():
+        # Far from a solution the linearized problem tells whether there is a way on; in time there always is.
+        none = stuck and resolved and verdict.unfallen(HARDLY) and task.problem.marches is None
+        return NO_SOLUTION if none else ""
     if found.nulls or gauge is not None:
         none = verdict.unfallen(HARDLY) or (stuck and verdict.unfallen())
         return NO_SOLUTION if none else NOT_UNIQUE
-    return NO_SOLUTION if stuck and resolved and verdict.unfallen(HARDLY) and linear else ""
+    return NO_SOLUTION if stuck and resolved and verdict.unfallen(HARDLY) else ""

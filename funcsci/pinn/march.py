@@ -4,7 +4,11 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from funcsci import progress
+import torch
+from torch import Tensor
+
+from funcsci import progress, tree
+from funcsci.autodiff import partials
 from funcsci.optim import Status
 from funcsci.pinn.interface import State
 from funcsci.pinn.judging import EXPLAINED
@@ -26,6 +30,15 @@ EASY = 0.1
 """A slab was easy, where slopes are searched for, if its residual is at most this share of what is asked."""
 GROW, SHRINK = 1.5, 0.5
 """What the length of a slab is multiplied by after one that was solved easily, and after one that was not."""
+
+
+STEEPENED, HALTED = 10.0, 1 / 4096
+"""A slope that has grown by this factor may belong to a solution that ends; then slabs are tried down to
+this share of the shortest, which a steep passage needs, and at which a solution that ends has ended."""
+
+
+class RunsAway(Exception):
+    """A solution steepens without bound before the domain ends; the message says where."""
 
 
 class Unfinished(Exception):
@@ -122,6 +135,10 @@ def adaptively(
 ) -> Marched | None:
     """Solve slabs as long as `tol` allows; None where even the shortest are too long.
 
+    Raises:
+        RunsAway: if the solution ends before the domain does.
+        Unfinished: if the march was stopped.
+
     Args:
         problem: on the whole domain.
         settings: of the solver.
@@ -135,6 +152,7 @@ def adaptively(
     if problem.domain.dimensions > 1 and not linear:
         shortest = SHORTEST_SEARCHED * (end - start)
         settings = settings._replace(aim=settings.enough)
+    least = HALTED * shortest if problem.domain.dimensions == 1 and not linear else shortest
     now, length, begun, state = start, FIRST * (end - start), time.perf_counter(), None
     parts: list[Part] = []
     outcomes: list[Outcome] = []
@@ -147,7 +165,11 @@ def adaptively(
                 raise Unfinished(outcome.stopped)
             if not outcome.status.converged:
                 length *= SHRINK
-                if length < shortest:
+                if length < shortest and least < shortest and _steepens(parts, length):
+                    shortest = least
+                elif length < shortest:
+                    if shortest == least and _steepens(parts, length):
+                        raise RunsAway(f"{name} = {now:.6g}")
                     return None
                 continue
             if settings.estimate:
@@ -164,6 +186,21 @@ def adaptively(
             if easy and outcome.network.hidden[-1] == min(_widths(outcomes)):
                 length *= GROW
     return _marched(parts, outcomes, settings, name, carried)
+
+
+def _steepens(parts: list[Part], length: float) -> bool:
+    """Whether a field's slope on a line grew much, and goes on growing within so short a time."""
+    if not parts:
+        return False
+
+    def slopes(part: Part, place: float) -> tuple[Tensor, ...]:  # the first and the second, shape (fields,)
+        (weight, *_) = tree.leaves(part.stages[0].params)
+        x = torch.tensor([place], dtype=weight.dtype, device=weight.device)
+        return partials(part.function, (((0,),), ((0, 0),)), derivatives="nested")(x)
+
+    begun = torch.stack([slopes(part, part.problem.domain.lower[0])[0].abs() for part in parts]).amin(0)
+    slope, growth = slopes(parts[-1], parts[-1].problem.domain.upper[0])
+    return bool(((slope.abs() > STEEPENED * begun) & (slope * growth * length > slope**2 / STEEPENED)).any())
 
 
 def whole(part: Part, outcome: Outcome, name: str | None) -> Marched:

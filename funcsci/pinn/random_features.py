@@ -294,7 +294,10 @@ class Attempts:
 
     def _drawn(self, task: Task, slopes: Tensor | None, key: Key) -> Params:
         if slopes is None and not self.several:  # a feature overlaps a dozen neighbours, whatever the width
-            slopes = torch.tensor([max(2.0, task.shape.hidden[-1] / 8)])
+            steep = max(2.0, task.shape.hidden[-1] / 8)
+            if task.problem.periodic:  # harmonics are steeper than the coordinate
+                steep /= math.sqrt(sum(number**2 for number in range(1, task.shape.harmonics + 1)))
+            slopes = torch.tensor([steep])
         scales = None if slopes is None else slopes.to(**task.settings.where)
         return task.trial.init(key, scales=scales, **task.settings.where)
 

@@ -13,7 +13,7 @@ from funcsci import checks, random, tree
 from funcsci.compile.backends import BACKENDS
 from funcsci.pinn.affine import affine
 from funcsci.pinn.first_order import FIRST_ORDER
-from funcsci.pinn.march import Marched, Unfinished, adaptively, in_equal_slabs, whole
+from funcsci.pinn.march import Marched, RunsAway, Unfinished, adaptively, in_equal_slabs, whole
 from funcsci.pinn.methods import METHODS
 from funcsci.pinn.network import NetworkSettings, check_settings
 from funcsci.pinn.outcome import History
@@ -22,6 +22,7 @@ from funcsci.pinn.problem import Problem
 from funcsci.pinn.sampling import SAMPLINGS
 from funcsci.pinn.settings import Settings
 from funcsci.pinn.solution import Solution
+from funcsci.pinn.verdict import NO_SOLUTION
 
 DEFAULT = ("random_features", "levenberg_marquardt")
 """The methods where none is asked for."""
@@ -208,6 +209,10 @@ def _solve(
         rest = settings._replace(methods=DEFAULT[1:], steps=settings.steps[1:])
         begin = found.parts[0] if settings.network.hidden else start
         return whole(*solve_part(problem, rest, stages, begin), along).after(found)
+    except RunsAway as place:
+        verdict = found.verdict._replace(ill_posed=NO_SOLUTION)
+        reason = f"no solution beyond {place}, where it steepens without bound; {found.status.reason}"
+        return found._replace(verdict=verdict, status=found.status._replace(converged=False, reason=reason))
     except KeyboardInterrupt:
         return _ended(found, "interrupted")
     except Unfinished as reason:
