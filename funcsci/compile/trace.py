@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, fx
 from torch._C._functorch import TransformType
 from torch._functorch.autograd_function import custom_function_call
+from torch._guards import TracingContext, tracing
+from torch._subclasses import FakeTensorMode
 from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.overrides import TorchFunctionMode
@@ -46,7 +48,10 @@ def trace(
         TypeError: if the function's path, or the shape of a tensor, depends on values in a tensor.
     """
     try:
-        with _RefuseWrites(examples, names), _RefuseReads(), _custom_functions():
+        shapes = tracing(
+            TracingContext(FakeTensorMode(allow_fallback_kernels=True))
+        )  # else one per operation
+        with _RefuseWrites(examples, names), _RefuseReads(), _custom_functions(), shapes:
             module = make_fx(functionalize(function, remove="mutations"))(*examples)
     except RuntimeError as error:
         if "data-dependent" in str(error) or "tracing tensor" in str(error):

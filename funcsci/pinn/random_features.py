@@ -53,8 +53,9 @@ WORTH = 0.9
 """A change of slopes is kept if it lowers the residual to this share."""
 NEARLY = 3.0
 """Slopes are kept from slab to slab while the residual is at most so many times the first one with them."""
-CORRECTED_BY = 512
-"""The features by which an error is estimated in a box, and the most on a line."""
+CORRECTED_BY, OF_ALL = 512, 1_024
+"""The most features of a field by which its error is estimated; and in a box, where the solution has fewer,
+those of all fields together."""
 FINER = 2
 """On a line an error is estimated by so many times as many features, which follow what the others missed."""
 RESOLVED = 2.0
@@ -217,11 +218,11 @@ class Search:
 
     def _judged(self, found: Found) -> Found:
         """The same with an estimate of its error, by features that are drawn anew at the same slopes."""
-        attempts, held_out = found.attempts, found.held_out
-        if attempts.by.shape != attempts.task.shape and attempts.several:
+        attempts, held_out, params = found.attempts, found.held_out, found.solved.params
+        if attempts.several and attempts.by.shape != attempts.task.shape:
             attempts = Attempts(self.make, attempts.by.shape)
-            held_out = found.attempts.evaluate(found.solved.params, attempts.held_out)
-        features, weights = attempts.correction(found.slopes), weights_of(found.solved.params)
+            held_out, attempts.features = attempts.beside(params, found.slopes)
+        features, weights = attempts.correction(found.slopes), weights_of(params)
         verdict = judged(found.attempts.task, held_out, weights, features, self.gauge)
         return found._replace(verdict=verdict._replace(residuals=found.verdict.residuals))  # on more points
 
@@ -242,7 +243,11 @@ class Attempts:
         self.task = task = make(shape)
         settings = task.settings
         self.several = task.problem.domain.dimensions > 1
-        self.by = make(_correcting(shape, line=not self.several))  # whose features estimate the error
+        width, most = shape.hidden[-1], OF_ALL // len(task.problem.fields)
+        width = min(max(width, most) if self.several else FINER * width, CORRECTED_BY)
+        self.by = make(
+            shape._replace(hidden=(*shape.hidden[:-1], width))
+        )  # whose features estimate the error
         self.steps, self.gauge = steps, gauge
         self.features: list[Columns] | None = None
         # On a line there is one attempt; a search among many is worth a program.
@@ -314,6 +319,14 @@ class Attempts:
             (training, held_out), self.features = found[0], found[-1][1]
         return solve_last_layer(training, params, steps=self.steps, gauge=self.gauge), held_out
 
+    def beside(self, params: Params, slopes: Tensor | None) -> tuple[list[Columns], list[Columns]]:
+        """All requirements at the held-out points: for another network, and for the estimate of its error."""
+        several = (params, self.others(slopes))
+        ((ours,), (others,)) = evaluate_at_once(
+            programs(self.task), several, (self.held_out,), self.task.problem.fields
+        )
+        return ours, others
+
     def correction(self, slopes: Tensor | None) -> Features:
         """Features for the estimate of an error, at the held-out points."""
         params = self.others(slopes)
@@ -321,17 +334,11 @@ class Attempts:
         return Features(self.task if self.several else self.by, params, blocks)
 
 
-def _correcting(shape: NetworkSettings, *, line: bool) -> NetworkSettings:
-    """The network whose features estimate the error of another one's."""
-    width = min(FINER * shape.hidden[-1], CORRECTED_BY) if line else CORRECTED_BY
-    return shape._replace(hidden=(*shape.hidden[:-1], width))
-
-
 def correcting(make: MakeTask, task: Task) -> Attempts:
     """A layer of features for the correction of any network."""
-    line = task.problem.domain.dimensions == 1
-    shape = NetworkSettings((LINE_WIDTHS[0] if line else CORRECTED_BY,), harmonics=task.shape.harmonics)
-    return Attempts(make, shape)
+    problem = task.problem
+    width = LINE_WIDTHS[0] if problem.domain.dimensions == 1 else OF_ALL // len(problem.fields)
+    return Attempts(make, NetworkSettings((min(width, CORRECTED_BY),), harmonics=task.shape.harmonics))
 
 
 def steepness(task: Task, params: Params, inputs: int) -> Tensor | None:

@@ -199,3 +199,48 @@ def test_well_posed_neighbours_are_not_accused(name: str) -> None:
 @pytest.mark.parametrize("name", ["beside a resonance", "one side held", "a pressure at a point"])
 def test_nor_are_they_by_few_features(name: str, width: int) -> None:
     assert solved(NEIGHBOURS[name], width).verdict.ill_posed == ""
+
+
+# ---- What ends before its interval does
+
+ENDS_AT = {
+    "a pole": (pinn.ode(lambda u: u.t - u**2, (0.0, 1.8), 1.0), 1.0),
+    "a logarithm": (pinn.ode(lambda u: u.t - exp(u), (0.0, 2.0), 0.0), 1.0),
+    "a root": (pinn.ode(lambda u: u * u.t + 1, (0.0, 1.0), 1.0), 0.5),
+}
+
+
+@pytest.mark.parametrize("name", ENDS_AT)
+def test_a_solution_that_ends_too_early_is_none_and_where_it_ends_is_told(name: str) -> None:
+    problem, end = ENDS_AT[name]
+    solution = pinn.solve(problem, progress=False)
+    assert solution.verdict.ill_posed == NO_SOLUTION and not solution.status.converged
+    told = solution.status.reason.removeprefix("no solution beyond t = ").split(",")[0]
+    assert float(told) == pytest.approx(end, rel=1e-4)
+
+
+@pytest.mark.parametrize("rate", [3.0, 60.0])
+def test_a_steep_passage_is_no_end(rate: float) -> None:
+    problem = pinn.ode(
+        lambda u: u.t - rate * u * (1 - u), (0.0, 1.0), 1e-6,
+        reference=lambda t: 1 / (1 + (1e6 - 1) * exp(-rate * t)),
+    )  # fmt: skip
+    solution = pinn.solve(problem, progress=False)
+    assert solution.status.converged and solution.relative_l2 < 1e-8
+
+
+@pytest.mark.parametrize(("strength", "there"), [(3.0, True), (5.0, False)])
+def test_a_nonlinear_problem_of_two_ends_may_have_no_solution(strength: float, there: bool) -> None:
+    """Bratu's problem has solutions for strengths up to 3.51."""
+    solution = pinn.solve(line(lambda u: u.xx + strength * exp(u), FIXED), progress=False)
+    assert solution.status.converged is there
+    assert solution.verdict.ill_posed == ("" if there else NO_SOLUTION)
+
+
+@pytest.mark.parametrize("harmonics", [1, 2, 3])
+def test_a_ring_is_as_easy_with_many_harmonics(harmonics: int) -> None:
+    ring = line(
+        lambda u, x: u.xx - u + 5 * sin(2 * x), [pinn.periodic("x")], 2 * pi, reference=lambda x: sin(2 * x)
+    )
+    solution = pinn.solve(ring, harmonics=harmonics, progress=False)
+    assert solution.status.converged and solution.relative_l2 < 1e-9 and solution.steps == 0
