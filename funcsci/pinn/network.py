@@ -86,12 +86,17 @@ class Network(NamedTuple):
         return F.linear(self.features(params, s)[:-1], last["weight"], last["bias"])
 
 
-def check_settings(settings: NetworkSettings) -> NetworkSettings:
+def check_settings(settings: NetworkSettings, periodic: Sequence[int]) -> NetworkSettings:
     """The settings, with plain integers for the widths.
+
+    Args:
+        settings: of a network.
+        periodic: places of the coordinates in which it has the domain's period.
 
     Raises:
         TypeError: if a setting has the wrong type.
-        ValueError: if a width or a number is not positive, or the activation is unknown.
+        ValueError: if a width or a number is not positive, the activation is unknown, or a setting would have
+            no effect.
     """
     if settings.hidden:
         checks.widths(hidden=settings.hidden)
@@ -107,6 +112,14 @@ def check_settings(settings: NetworkSettings) -> NetworkSettings:
     if settings.activation == "waves" and settings.harmonics > 1:
         must = "be 1 for waves, which have numbers of their own"
         raise ValueError(checks.message(must, "harmonics", settings.harmonics, "Try activation='tanh'."))
+    if settings.harmonics > 1 and not periodic:
+        must = "be 1 where no coordinate is periodic"
+        remedy = "Leave it out, or add pinn.periodic."
+        raise ValueError(checks.message(must, "harmonics", settings.harmonics, remedy))
+    if settings.fourier_scale != 1 and not settings.fourier_features:
+        must = "be left out where there are no Fourier features"
+        remedy = "Try fourier_features=64."
+        raise ValueError(checks.message(must, "fourier_scale", settings.fourier_scale, remedy))
     return settings._replace(hidden=tuple(int(width) for width in settings.hidden))
 
 

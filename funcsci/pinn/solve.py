@@ -135,8 +135,8 @@ def solve(
         () if hidden is None else tuple(hidden), activation, fourier_features, fourier_scale, harmonics
     )
     settings = _settings(
-        method, steps, check_settings(shape), points, sampling, tol, problem.domain.dimensions, derivatives,
-        causal, seed, dtype, device, backend, estimate, time_limit, progress,
+        method, steps, check_settings(shape, problem.periodic), points, sampling, tol,
+        problem.domain.dimensions, derivatives, causal, seed, dtype, device, backend, estimate, time_limit, progress,
     )  # fmt: skip
     checks.integer(stages=stages, least=1)
     if slabs is not None:
@@ -261,10 +261,6 @@ def _unlike(came: NetworkSettings, first: Problem, asked: NetworkSettings, probl
         return {"periodic in ": repr(tuple(one.domain.names[place] for place in one.periodic)), **named}
 
     theirs, ours = told(came, first), told(asked, problem)
-    if not (came.fourier_features and asked.fourier_features):
-        ours["fourier_scale="] = theirs["fourier_scale="]  # nothing is drawn by it
-    if not (first.periodic and problem.periodic):
-        ours["harmonics="] = theirs["harmonics="]
     return [
         f"{name}{theirs[name]}, where {one} is asked for" for name, one in ours.items() if theirs[name] != one
     ]

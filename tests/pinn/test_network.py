@@ -178,5 +178,5 @@ def test_a_mapped_network_is_the_network_at_each_point() -> None:
 
 
 def test_checked_widths_are_plain_integers() -> None:
-    assert check_settings(NetworkSettings((torch.tensor([3, 4]).numpy()[0],))).hidden == (3,)
-    assert check_settings(NetworkSettings(())).hidden == ()
+    assert check_settings(NetworkSettings((torch.tensor([3, 4]).numpy()[0],)), ()).hidden == (3,)
+    assert check_settings(NetworkSettings(()), ()).hidden == ()

@@ -46,7 +46,17 @@ OPTIONS = {
         {"activation": "siren", "fourier_features": 2},
     ),
     "scale": (ValueError, "fourier_scale must be positive", {"fourier_scale": 0.0}),
+    "scale of no frequencies": (
+        ValueError,
+        "fourier_scale must be left out where there are no Fourier features",
+        {"fourier_scale": 2.0},
+    ),
     "harmonics": (ValueError, "harmonics must be at least 1", {"harmonics": 0}),
+    "harmonics of no period": (
+        ValueError,
+        "harmonics must be 1 where no coordinate is periodic",
+        {"harmonics": 2},
+    ),
     "points": (ValueError, "points must be at least 1", {"points": 0}),
     "sampling": (
         ValueError,
@@ -148,12 +158,11 @@ def test_a_start_that_sees_another_point_is_refused_by_every_method() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:solve did not converge:RuntimeWarning")
-def test_a_start_may_have_other_conditions_another_dtype_and_settings_without_effect() -> None:
+def test_a_start_may_have_other_conditions_and_another_dtype() -> None:
     options = {"hidden": (8,), "progress": False, "tol": 10.0}
     start = pinn.solve(
-        heat(pinn.dirichlet("x", 0.0)), method="random_features", dtype=torch.float32,
-        harmonics=3, fourier_scale=2.0, **options,
-    )  # fmt: skip
+        heat(pinn.dirichlet("x", 0.0)), method="random_features", dtype=torch.float32, **options
+    )
     other = heat(pinn.neumann("x", 0.0))
     found = pinn.solve(other, start=start, method="levenberg_marquardt", steps=0, **options)
     (theirs,), (ours,) = start.params[0], found.params[0]  # the last layer is eliminated
