@@ -134,9 +134,10 @@ def solve(
     shape = NetworkSettings(
         () if hidden is None else tuple(hidden), activation, fourier_features, fourier_scale, harmonics
     )
+    network = check_settings(shape, problem.periodic)
     settings = _settings(
-        method, steps, check_settings(shape, problem.periodic), points, sampling, tol,
-        problem.domain.dimensions, derivatives, causal, seed, dtype, device, backend, estimate, time_limit, progress,
+        method, steps, network, points, sampling, tol, problem.domain.dimensions, derivatives, causal, seed,
+        dtype, device, backend, estimate, time_limit, progress,
     )  # fmt: skip
     checks.integer(stages=stages, least=1)
     if slabs is not None:
