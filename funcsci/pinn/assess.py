@@ -66,6 +66,7 @@ class Assessment(NamedTuple):
         explained: the share of the residual that is left after the correction.
         rough: the share of the equations' residual that the features' own values do not follow.
         noisy: whether what is left is the round-off of its terms.
+        least: the least that the linearized problem makes of a function of size one, among the features.
         bound: no field's relative error is larger, whatever the residual, as far as the features tell.
         nulls: functions that can be added.
         correction: parameters of the correction, a function of the features without a built-in part.
@@ -75,6 +76,7 @@ class Assessment(NamedTuple):
     explained: float
     rough: float
     noisy: bool
+    least: float
     bound: float
     nulls: tuple[NullFunction, ...]
     correction: Params
@@ -109,7 +111,7 @@ def assess(
     residual = torch.cat([block.residuals(nothing) for block in blocks])
     matrix = torch.cat([block.slopes(nothing) for block in blocks])
     if not bool(torch.isfinite(matrix).all() & torch.isfinite(residual).all()):
-        return Assessment((math.inf,) * len(weights), 1.0, 1.0, False, math.inf, (), features.params)
+        return Assessment((math.inf,) * len(weights), 1.0, 1.0, False, 0.0, math.inf, (), features.params)
     target = -residual
     if gauge is not None:
         rows, _ = gauge.rows(blocks[0])
@@ -131,6 +133,7 @@ def assess(
         rest / whole if whole > 0 else 0.0,
         _rough(blocks[0], features, residual),
         min(whole, rest) <= NOISE * math.sqrt(noise),
+        singular,
         whole / singular / smallest if smallest > 0 else math.inf,
         nulls,
         with_weights(features.params, correction),

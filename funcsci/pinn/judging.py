@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.func import vmap
+from torch.func import jacrev, vmap
 
 from funcsci.pinn.affine import affine
 from funcsci.pinn.assess import Assessment, Features, assess
@@ -20,6 +20,12 @@ ROUND_OFF = 1e3
 """A residual of so many units of round-off in its own terms had nothing to fall from."""
 EXPLAINED = 0.9
 """A correction explains a residual if at most this share of it is left."""
+NEARLY, SINGULAR = 0.1, 1e-3
+"""An estimate for a nonlinear problem is doubted where the linearized one is so nearly singular, and makes of
+a function not so many times the size of the error: its square counts then."""
+MANY_TIMES, UNSEEN = 10.0, 0.1
+"""It is doubted too where a shift of the solution may be an error so many times as large, and the linearized
+problem makes less of it than this share of what it makes of any feature."""
 STUCK, HARDLY, SMOOTH = 0.5, 0.1, 0.3
 """There is no solution where a correction leaves this share of a residual, the residual has this share of
 what it was at the built-in part alone, and features follow its course but for this share: it is smooth."""
@@ -108,16 +114,57 @@ def judged(
     if not verdict.trusted:
         return verdict
     found = assess(task, blocks, weights, features, gauge)
-    trusted = found.noisy or found.explained <= EXPLAINED or found.bound <= task.settings.tol
-    share = f"{found.explained:.0%}" if found.explained < 1 else "all"
-    doubt = f"a correction by {features.width} other features leaves {share} of the residual"
+    doubt = _doubt(task, blocks[0], weights, features, found)
     return verdict._replace(
         errors=dict(zip(task.problem.fields, found.errors, strict=True)),
-        trusted=trusted,
-        doubt="" if trusted else doubt,
+        trusted=not doubt,
+        doubt=doubt,
         ill_posed=_ill_posed(task, verdict, found, gauge, resolved=features.resolve),
         nulls=(() if gauge is None else gauge.nulls) + found.nulls,
     )
+
+
+def _doubt(
+    task: Task, block: Columns, weights: Float[Tensor, "fields width"], features: Features, found: Assessment
+) -> str:
+    """What speaks against an estimate; nothing where it is to be trusted."""
+    tol, worst = task.settings.tol, max(found.errors)
+    if not found.noisy and found.explained > EXPLAINED and found.bound > tol:
+        share = f"{found.explained:.0%}" if found.explained < 1 else "all"
+        return f"a correction by {features.width} other features leaves {share} of the residual"
+    if affine(task.problem.equations) or found.nulls:
+        return ""
+    if found.least < SINGULAR and worst > NEARLY * found.least:
+        return f"the equations make {found.least:.0e} of a change, and the error is too large for that"
+    if task.problem.domain.dimensions == 1 and task.problem.marches is None:
+        free = _of_a_shift(task, block, weights)
+        if free < UNSEEN * found.least and found.bound * found.least > free * max(tol, MANY_TIMES * worst):
+            return f"the equations make {free:.0e} of a shift along {task.problem.domain.names[0]}"
+    return ""
+
+
+def _of_a_shift(task: Task, block: Columns, weights: Float[Tensor, "fields width"]) -> float:
+    r"""What the linearized equations and the edges make of the solution's own derivative, over its size.
+
+    It is $F'(u)\, u_x = \mathrm d F / \mathrm d x - \partial F / \partial x$; the first is taken from
+    point to point, and the second, where the coordinate stands in the equations, counts by itself.
+    """
+    values, one = block.values(weights), block.requirement
+
+    def at_point(values: Tensor, x: Tensor, target: Tensor) -> Tensor:
+        return one.evaluate(dict(zip(one.requests, values.unbind(), strict=True)), x, target)
+
+    residual = vmap(at_point)(values, block.points.x, block.points.target)  # (n, count)
+    by_place = vmap(jacrev(at_point, 1))(values, block.points.x, block.points.target)  # (n, count, 1)
+    functions = block.of_fields()
+    fields = task.in_units(functions[:, :, 0] + torch.einsum("nfw,fw->nf", functions[:, :, 1:], weights))
+    x, order = torch.sort(block.points.x[:, 0])
+    gaps = x.diff()[:, None]
+    slopes, changes = (both[order].diff(dim=0) / gaps for both in (fields, residual))
+    shares = gaps / gaps.sum()
+    inside, size = ((shares * both.square()).sum() for both in (changes, slopes))
+    others = slopes[0].square().sum() + slopes[-1].square().sum() + by_place.square().sum(1).mean()
+    return float(torch.sqrt((inside + others) / size)) if size > 0 else math.inf
 
 
 def _fall(now: Left, start: Left, least: float) -> float:

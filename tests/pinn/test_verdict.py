@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import brentq
 
 from funcsci import pinn
 from funcsci.pinn import Problem, Solution
@@ -244,3 +245,33 @@ def test_a_ring_is_as_easy_with_many_harmonics(harmonics: int) -> None:
     )
     solution = pinn.solve(ring, harmonics=harmonics, progress=False)
     assert solution.status.converged and solution.relative_l2 < 1e-9 and solution.steps == 0
+
+
+# ---- Layers that could stand elsewhere
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "random_features", "hidden": (128,)},
+        {"method": "random_features", "hidden": (512,)},
+        {"method": "levenberg_marquardt", "hidden": (24,)},
+    ],
+    ids=["few features", "many features", "all parameters"],
+)
+@pytest.mark.parametrize("thin", [0.1, 0.05, 0.02, 0.01])
+def test_a_layer_in_the_wrong_place_does_not_pass(thin: float, options: dict) -> None:
+    """Its place costs exp(-1 / eps), and is nowhere else in a few hundred features."""
+    size = brentq(lambda a: a * np.tanh(a / (2 * thin)) - 1, 1 - 1e-9, 1.5)
+    problem = pinn.ode(
+        lambda u: thin * u.xx - u * u.x, (-1.0, 1.0), coordinate="x",
+        conditions=[pinn.dirichlet("x", 1.0, side="lower"), pinn.dirichlet("x", -1.0, side="upper")],
+        reference=lambda x: -size * torch.tanh(size * x / (2 * thin)),
+    )  # fmt: skip
+    solution = pinn.solve(problem, progress=False, **options)
+    if solution.estimate_trusted and not solution.verdict.ill_posed:
+        assert 0.1 < solution.error_estimate["u"] / solution.relative_l2 < 10
+    if thin == 0.1:
+        assert solution.estimate_trusted
+    if thin == 0.01:
+        assert not solution.status.converged and not solution.estimate_trusted
