@@ -152,7 +152,9 @@ def adaptively(
     if problem.domain.dimensions > 1 and not linear:
         shortest = SHORTEST_SEARCHED * (end - start)
         settings = settings._replace(aim=settings.enough)
-    least = HALTED * shortest if problem.domain.dimensions == 1 and not linear else shortest
+    # A linear solution goes on for ever, and one that data make steep goes on behind them.
+    may_end = not linear and problem.domain.dimensions == 1 and not problem.foci
+    least = HALTED * shortest if may_end else shortest
     now, length, begun, state = start, FIRST * (end - start), time.perf_counter(), None
     parts: list[Part] = []
     outcomes: list[Outcome] = []
@@ -168,7 +170,7 @@ def adaptively(
                 if length < shortest and least < shortest and _steepens(parts, length):
                     shortest = least
                 elif length < shortest:
-                    if shortest == least and _steepens(parts, length):
+                    if may_end and _steepens(parts, length):
                         raise RunsAway(f"{name} = {now:.6g}")
                     return None
                 continue

@@ -38,6 +38,7 @@ class Settings(NamedTuple):
         widest: the most random features to try, where `hidden` is empty.
         points: collocation points inside.
         sampling: how they are placed.
+        breakpoints: places of a line at which something happens on a small scale.
         tol: the estimated relative error that counts as converged.
         aim: the relative residual at which more effort ends; at most `tol`.
         enough: the estimated error, and a slab's relative residual, with which no other method is tried.
@@ -60,6 +61,7 @@ class Settings(NamedTuple):
     widest: int = 2_048
     points: int | None = None
     sampling: str | None = None
+    breakpoints: tuple[float, ...] = ()
     tol: float = 1e-10
     aim: float = 1e-10
     enough: float = 1e-10

@@ -12,6 +12,7 @@ from torch import Tensor
 from funcsci import checks, random, tree
 from funcsci.compile.backends import BACKENDS
 from funcsci.pinn.affine import affine
+from funcsci.pinn.domain import Domain
 from funcsci.pinn.first_order import FIRST_ORDER
 from funcsci.pinn.march import Marched, RunsAway, Unfinished, adaptively, in_equal_slabs, whole
 from funcsci.pinn.methods import METHODS
@@ -50,6 +51,7 @@ def solve(
     harmonics: int = 1,
     points: int | None = None,
     sampling: str | None = None,
+    breakpoints: Sequence[float] = (),
     tol: float | None = None,
     derivatives: str = "taylor",
     slabs: int | None = None,
@@ -94,6 +96,8 @@ def solve(
         points: collocation points inside. None: what suits the method.
         sampling: a name in `SAMPLINGS`. None: Chebyshev points on a line, Sobol's in a box, random ones
             for first-order methods.
+        breakpoints: places of a line at which something happens on a small scale, such as a kink or a jump of
+            the data: points and features crowd there. Thin places in data are found without.
         tol: what counts as converged: the estimated relative error of every field. None: 1e-8 on a line and
             1e-6 in a box (1e-3 and 1e-2 in float32), while networks are widened until the relative residual
             is 1e-10 (1e-3).
@@ -138,7 +142,7 @@ def solve(
     settings = _settings(
         method, steps, network, points, sampling, tol, problem.domain.dimensions, derivatives, causal, seed,
         dtype, device, backend, estimate, time_limit, progress,
-    )  # fmt: skip
+    )._replace(breakpoints=_breakpoints(breakpoints, problem.domain))  # fmt: skip
     checks.integer(stages=stages, least=1)
     if slabs is not None:
         checks.integer(slabs=slabs, least=1)
@@ -169,6 +173,19 @@ def solve(
     if not found.status.converged:
         warnings.warn(f"solve did not converge: {found.status.reason}.", RuntimeWarning, _level())
     return solution
+
+
+def _breakpoints(given: Sequence[float], domain: Domain) -> tuple[float, ...]:
+    """Places of a line, as numbers; refused elsewhere, and in a box, whose features are not graded."""
+    places = tuple(float(place) for place in given)
+    if places and domain.dimensions > 1:
+        must = "be left out for several coordinates: they are places of a line"
+        raise ValueError(checks.message(must, "breakpoints", places, "Leave breakpoints out."))
+    for place in places:
+        if not domain.lower[0] < place < domain.upper[0]:
+            must = f"lie inside ({domain.lower[0]:g}, {domain.upper[0]:g})"
+            raise ValueError(checks.message(must, "breakpoints", place, "Leave it out."))
+    return places
 
 
 def _level() -> int:

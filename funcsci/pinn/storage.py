@@ -100,6 +100,7 @@ def load(path: str | Path, problem: Problem | None, device: str | torch.device) 
                 **told,
                 "methods": tuple(told["methods"]),
                 "steps": tuple(told["steps"]),
+                "breakpoints": tuple(told["breakpoints"]),
                 "network": _shape(told["network"]),
                 "key": tensors["key"],
                 "dtype": getattr(torch, told["dtype"]),

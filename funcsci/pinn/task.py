@@ -1,6 +1,7 @@
 """One network's job: a trial function for a problem, what is asked of it, and where."""
 
 import itertools
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -34,6 +35,8 @@ from funcsci.pinn.trial import Trial
 from funcsci.random import Key
 from funcsci.tree import Params, Scalar
 
+CLOSEST, APART = 1e-6, 1e-3
+"""How near to a place that the user named things matter, on [-1, 1]; how near another one is taken for it."""
 CLOSER = 16
 """Points come so many times closer to a small place than features are short: none may hide between them."""
 EVEN = 1_024
@@ -271,11 +274,14 @@ def make_task(
     rates = [1 / length for length in domain.lengths]
     trial = Trial(domain, made, _built(problem, rates), (1.0,) * len(fields))
     linear = _linearized(problem, trial, settings)
-    found = timescales(problem.equations, linear.slopes[0]) if domain.dimensions == 1 else None
-    if found is not None:
-        rates = [found.rate]
-        start = (Focus(-1.0, 1 / decay),) if (decay := found.decay * domain.lengths[0]) > FAST else ()
-        trial = trial._replace(built=_built(problem, rates), foci=start + problem.foci)
+    if domain.dimensions == 1:
+        found, start = timescales(problem.equations, linear.slopes[0]), list[Focus]()
+        if found is not None:
+            rates = [found.rate]
+            start += [Focus(-1.0, 1 / decay)] if (decay := found.decay * domain.lengths[0]) > FAST else []
+        named = _named(domain, settings.breakpoints)
+        seen = [one for one in problem.foci if all(abs(one.place - other.place) > APART for other in named)]
+        trial = trial._replace(built=_built(problem, rates), foci=(*start, *seen, *named))
     parts = [_condition_size(face, rates) for face in edges.soft]
     data = [
         (face.field, _asked(face, problem, settings) / size)
@@ -372,6 +378,13 @@ def empty_params(problem: Problem, shape: NetworkSettings, dtype: torch.dtype) -
     """The parameters that a network has for a problem, as tensors that hold no numbers."""
     made = network(shape, problem.domain.dimensions, len(problem.fields), problem.periodic)
     return made.init(torch.zeros(2, dtype=torch.int64, device="meta"), dtype=dtype)
+
+
+def _named(domain: Domain, places: Sequence[float]) -> tuple[Focus, ...]:
+    """The places inside a line that the user named."""
+    (lower,), (length,) = domain.lower, domain.lengths
+    scaled = [2 * (place - lower) / length - 1 for place in places]
+    return tuple(Focus(place, CLOSEST) for place in scaled if -1 < place < 1)
 
 
 def _linearized(problem: Problem, trial: Trial, settings: Settings) -> Linearized:

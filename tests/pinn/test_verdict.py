@@ -230,6 +230,15 @@ def test_a_steep_passage_is_no_end(rate: float) -> None:
     assert solution.status.converged and solution.relative_l2 < 1e-8
 
 
+@pytest.mark.parametrize("linear", [True, False])
+def test_what_data_make_steep_is_no_end(linear: bool) -> None:
+    def equation(u, t):
+        return u.t - 1e7 / (1 + (1e7 * (t - 0.7)) ** 2) + (u if linear else u + u**3)
+
+    solution = pinn.solve(pinn.ode(equation, (0.0, 1.0), 0.0), progress=False, time_limit=20.0)
+    assert solution.verdict.ill_posed == ""
+
+
 @pytest.mark.parametrize(("strength", "there"), [(3.0, True), (5.0, False)])
 def test_a_nonlinear_problem_of_two_ends_may_have_no_solution(strength: float, there: bool) -> None:
     """Bratu's problem has solutions for strengths up to 3.51."""
