@@ -7,12 +7,13 @@ from collections.abc import Callable
 import torch
 
 from funcsci.optim import Status
+from funcsci.pinn.attempts import MakeTask, correcting, steepness
 from funcsci.pinn.first_order import FIRST_ORDER
 from funcsci.pinn.judging import judged, measured
 from funcsci.pinn.last_layer import evaluate, programs, weights_of
 from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.outcome import Outcome, Tried
-from funcsci.pinn.random_features import MakeTask, correcting, random_features, steepness
+from funcsci.pinn.random_features import random_features
 from funcsci.pinn.second_order import SECOND_ORDER, STOPPED, Found
 from funcsci.pinn.settings import Settings
 from funcsci.pinn.task import Task

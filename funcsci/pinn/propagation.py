@@ -13,6 +13,7 @@ from torch.func import vmap
 
 from funcsci.compile import jit
 from funcsci.pinn.assess import Assessment, Features, assess
+from funcsci.pinn.attempts import correcting, steepness
 from funcsci.pinn.domain import along
 from funcsci.pinn.faces import Face
 from funcsci.pinn.hard import Built, build
@@ -21,7 +22,6 @@ from funcsci.pinn.network import NetworkSettings
 from funcsci.pinn.outcome import Outcome
 from funcsci.pinn.parts import Part
 from funcsci.pinn.problem import Problem
-from funcsci.pinn.random_features import correcting, steepness
 from funcsci.pinn.requirements import Points, Requirement, of_terms
 from funcsci.pinn.task import Task, edge_places, make_task
 

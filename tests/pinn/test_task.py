@@ -10,8 +10,8 @@ from torch.func import grad, jacrev, vmap
 
 from funcsci import pinn, random, tree
 from funcsci.autodiff import derivative
+from funcsci.pinn.attempts import Attempts
 from funcsci.pinn.network import Focus, NetworkSettings
-from funcsci.pinn.random_features import Attempts
 from funcsci.pinn.requirements import all_residuals
 from funcsci.pinn.settings import Settings
 from funcsci.pinn.task import EDGE_SHARE, empty_params, make_task
