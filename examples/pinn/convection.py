@@ -25,5 +25,6 @@ solution = pinn.solve_pde(
 print(solution)
 gap = max(abs(solution(0.0, t) - solution(2 * pi, t)) for t in (0.0, END / 2, END))
 print(f"\nThe largest gap between x = 0 and x = 2 pi: {gap:.0e}")
-assert solution.status.converged and solution.relative_l2 < 1e-7 and gap < 1e-10
+assert solution.status.converged and solution.relative_l2 < 1e-7
+assert gap < 1e-9  # the round-off of a sum of 1,024 terms, some of which are 1e5
 solution.plot("convection.png")
