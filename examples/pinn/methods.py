@@ -30,7 +30,7 @@ def pendulum(hard):
 
 WAYS = {  # name: built-in conditions, the most steps, and what else is asked
     "random_features": (True, None, {"slabs": 4}),
-    "levenberg_marquardt": (True, 100, {}),
+    "levenberg_marquardt": (True, 200, {}),
     "  conditions in the loss": (False, 100, {}),
     "  sine network": (True, 100, {"activation": "siren"}),
     "  Fourier features": (True, 100, {"fourier_features": 6}),

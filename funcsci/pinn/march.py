@@ -79,6 +79,11 @@ class Marched(NamedTuple):
         """What is least for the best of several, as for an outcome."""
         return not self.status.converged, self.verdict.worst_residual
 
+    def ended(self, why: str) -> "Marched":
+        """The same, stopped before its time."""
+        reason = f"{why}; {self.status.reason}"
+        return self._replace(status=self.status._replace(reason=reason), stopped=why)
+
     def after(self, before: "Marched") -> "Marched":
         """The better of two, with the history of both; this one came after the other."""
         best = self if self.rank <= before.rank else before
@@ -125,9 +130,12 @@ def in_equal_slabs(problem: Problem, settings: Settings, count: int, stages: int
             settings = settings._replace(chosen=outcome.chosen)
             bar.update()
             bar.set_postfix_str(f"residual {outcome.residual:.1e}", refresh=False)
-            if outcome.stopped:
-                raise Unfinished(outcome.stopped)
-    return _marched(parts, outcomes, settings, name, carried)
+            if outcome.stopped and settings.expired:  # one network, the narrowest, for each slab that is left
+                settings = settings._replace(chosen=None)
+            elif outcome.stopped:
+                raise KeyboardInterrupt
+    found = _marched(parts, outcomes, settings, name, carried)
+    return found.ended(outcomes[-1].stopped) if outcomes[-1].stopped else found
 
 
 def adaptively(

@@ -232,14 +232,9 @@ def _solve(
         reason = f"no solution beyond {place}, where it steepens without bound; {found.status.reason}"
         return found._replace(verdict=verdict, status=found.status._replace(converged=False, reason=reason))
     except KeyboardInterrupt:
-        return _ended(found, "interrupted")
+        return found.ended("interrupted")
     except Unfinished as reason:
-        return _ended(found, str(reason))
-
-
-def _ended(found: Marched, why: str) -> Marched:
-    """The best so far of a solve that was stopped."""
-    return found._replace(status=found.status._replace(reason=f"{why}; {found.status.reason}"), stopped=why)
+        return found.ended(str(reason))
 
 
 def _begin(start: Solution | None, problem: Problem, settings: Settings, slabs: int | None) -> Part | None:

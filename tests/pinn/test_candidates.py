@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from funcsci import pinn
-from funcsci.pinn import methods, random_features
+from funcsci.pinn import attempts, methods
 
 pytestmark = pytest.mark.filterwarnings("ignore:solve did not converge:RuntimeWarning")
 
@@ -82,16 +82,16 @@ class Counted:
 
 def test_an_interruption_keeps_the_best_so_far(monkeypatch) -> None:
     whole = pinn.solve(WAVES, method="random_features", hidden=(128,), estimate=False, progress=False)
-    counted = Counted(random_features.solve_last_layer, 2)
-    monkeypatch.setattr(random_features, "solve_last_layer", counted)
+    counted = Counted(attempts.solve_last_layer, 2)
+    monkeypatch.setattr(attempts, "solve_last_layer", counted)
     solution = pinn.solve(WAVES, method="random_features", estimate=False, progress=False)
     assert solution.status.reason.startswith("interrupted; ") and len(solution.history.candidates) == 1
     assert solution(0.3) == whole(0.3)
 
 
 def test_an_interruption_before_there_is_anything_is_one(monkeypatch) -> None:
-    counted = Counted(random_features.solve_last_layer, 1)
-    monkeypatch.setattr(random_features, "solve_last_layer", counted)
+    counted = Counted(attempts.solve_last_layer, 1)
+    monkeypatch.setattr(attempts, "solve_last_layer", counted)
     with pytest.raises(KeyboardInterrupt):
         pinn.solve(WAVES, method="random_features", progress=False)
 
@@ -124,6 +124,14 @@ def test_a_time_limit_ends_a_solve_with_the_best_so_far(problem, options) -> Non
     assert time.perf_counter() - begun < 30  # what was begun is ended first
     assert "the time limit was reached" in solution.status.reason
     assert not solution.status.converged and math.isfinite(float(solution(0.5)))
+
+
+def test_a_time_limit_in_slabs_leaves_one_narrow_network_for_each_that_is_left() -> None:
+    problem = pinn.ode(lambda u: u.tt + 1e4 * torch.sin(u), (0.0, 3.0), 2.0, 0.0)
+    solution = pinn.solve(problem, method="random_features", slabs=6, time_limit=0.01, progress=False)
+    assert solution.status.reason.startswith("the time limit was reached; ") and len(solution.parts) == 6
+    assert {part.stages[0].shape.hidden for part in solution.parts} == {(128,)}
+    assert math.isfinite(float(solution(2.9)))
 
 
 def test_a_time_limit_that_is_not_reached_changes_nothing() -> None:
