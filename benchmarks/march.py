@@ -26,7 +26,7 @@ PI = math.pi
 LENGTH, WIDTH = 0.25, 128
 """Of each slab, and the features in it."""
 A, B, C = 100 / 16, 100 / 16**2, 100 / 16**4
-END, KURAMOTO_SLABS = 0.5, 50
+END, KURAMOTO_SLABS, KURAMOTO_TOL = 0.5, 50, 1e-6
 MODES, STEPS = 256, 8_000
 Array = NDArray[np.float64]
 
@@ -125,7 +125,9 @@ def kuramoto() -> None:
         [pinn.initial(lambda x: torch.cos(x) * (1 + torch.sin(x))), pinn.periodic("x")],
     )
     begun = time.process_time()
-    solution = pinn.solve(problem, method="random_features", slabs=KURAMOTO_SLABS, progress=False)
+    solution = pinn.solve(
+        problem, method="random_features", slabs=KURAMOTO_SLABS, tol=KURAMOTO_TOL, progress=False
+    )
     seconds = time.process_time() - begun
     x = 2 * PI * np.arange(MODES) / MODES
     start = np.cos(x) * (1 + np.sin(x))
