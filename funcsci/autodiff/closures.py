@@ -192,7 +192,8 @@ def closed(function: Callable[..., Any], *arguments: Tensor) -> Closed:
             with _Outside(around, None, dict(zip(names, others, strict=True))):
                 return function(*own)
 
-        with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):  # else one per operation
+        # Without a mode to share, torch makes one for the shapes of each operation.
+        with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
             module = make_fx(functionalize(of_all, remove="mutations"))(*points, *examples)
     module.graph.eliminate_dead_code()
     module.recompile()

@@ -48,9 +48,8 @@ def trace(
         TypeError: if the function's path, or the shape of a tensor, depends on values in a tensor.
     """
     try:
-        shapes = tracing(
-            TracingContext(FakeTensorMode(allow_fallback_kernels=True))
-        )  # else one per operation
+        # Without a mode to share, torch makes one for the shapes of each operation.
+        shapes = tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True)))
         with _RefuseWrites(examples, names), _RefuseReads(), _custom_functions(), shapes:
             module = make_fx(functionalize(function, remove="mutations"))(*examples)
     except RuntimeError as error:

@@ -32,7 +32,7 @@ LINE_POINTS, BOX_POINTS = 2, 3
 """Collocation points for each feature."""
 LEAST_POINTS = 128
 LINE_CORRECTION = 128
-"""Half as many features estimate the error of another network on a line."""
+"""Half the number of features that estimate the error of a trained network on a line."""
 CORRECTED_BY, OF_ALL = 512, 1_024
 """The most features of a field by which its error is estimated; and in a box, where the solution has fewer,
 those of all fields together."""
@@ -134,7 +134,7 @@ class Attempts:
             found = evaluate_at_once(
                 self.programs, several, (self.training, self.held_out), self.task.problem.fields
             )
-            (training, held_out), self.features = found[0], found[-1][1]
+            (training, held_out), self.features = found[0], found[1][1] if len(found) > 1 else None
         return solve_last_layer(training, params, steps=self.steps, gauge=self.gauge), held_out
 
     def beside(self, params: Params, slopes: Tensor | None) -> tuple[list[Columns], list[Columns]]:

@@ -21,11 +21,11 @@ ROUND_OFF = 1e3
 EXPLAINED = 0.9
 """A correction explains a residual if at most this share of it is left."""
 NEARLY, SINGULAR = 0.1, 1e-3
-"""An estimate for a nonlinear problem is doubted where the linearized one is so nearly singular, and makes of
-a function not so many times the size of the error: its square counts then."""
+"""A nonlinear estimate is not trusted if the smallest singular value of the linearized problem is below
+`SINGULAR` and the error is more than `NEARLY` times it: second-order terms are then as large as the first."""
 MANY_TIMES, UNSEEN = 10.0, 0.1
-"""It is doubted too where a shift of the solution may be an error so many times as large, and the linearized
-problem makes less of it than this share of what it makes of any feature."""
+"""Nor if a shift of the solution may be an error so many times as large, and changes the linearized
+equations by less than this share of the smallest singular value."""
 STUCK, HARDLY, SMOOTH = 0.5, 0.1, 0.3
 """There is no solution where a correction leaves this share of a residual, the residual has this share of
 what it was at the built-in part alone, and features follow its course but for this share: it is smooth."""
@@ -135,11 +135,11 @@ def _doubt(
     if affine(task.problem.equations) or found.nulls:
         return ""
     if found.least < SINGULAR and worst > NEARLY * found.least:
-        return f"the equations make {found.least:.0e} of a change, and the error is too large for that"
+        return f"the linearized equations are nearly singular (singular value {found.least:.0e})"
     if task.problem.domain.dimensions == 1 and task.problem.marches is None:
         free = _of_a_shift(task, block, weights)
         if free < UNSEEN * found.least and found.bound * found.least > free * max(tol, MANY_TIMES * worst):
-            return f"the equations make {free:.0e} of a shift along {task.problem.domain.names[0]}"
+            return f"a shift along {task.problem.domain.names[0]} changes the equations by only {free:.0e}"
     return ""
 
 

@@ -37,7 +37,7 @@ STEEPENED, HALTED = 10.0, 1 / 4096
 this share of the shortest, which a steep passage needs, and at which a solution that ends has ended."""
 
 
-class RunsAway(Exception):
+class BlowUp(Exception):
     """A solution steepens without bound before the domain ends; the message says where."""
 
 
@@ -143,16 +143,16 @@ def adaptively(
 ) -> Marched | None:
     """Solve slabs as long as `tol` allows; None where even the shortest are too long.
 
-    Raises:
-        RunsAway: if the solution ends before the domain does.
-        Unfinished: if the march was stopped.
-
     Args:
         problem: on the whole domain.
         settings: of the solver.
         stages: as in `solve_part`.
         name: of the coordinate to march along.
         linear: whether the equations are.
+
+    Raises:
+        BlowUp: if the solution ends before the domain does.
+        Unfinished: if the march was stopped.
     """
     settings = _for_slabs(problem, settings)
     start, end = problem.domain.ranges[name]
@@ -160,7 +160,7 @@ def adaptively(
     if problem.domain.dimensions > 1 and not linear:
         shortest = SHORTEST_SEARCHED * (end - start)
         settings = settings._replace(aim=settings.enough)
-    # A linear solution goes on for ever, and one that data make steep goes on behind them.
+    # Linear solutions do not blow up; a slope that thin data cause ends behind them.
     may_end = not linear and problem.domain.dimensions == 1 and not problem.foci
     least = HALTED * shortest if may_end else shortest
     now, length, begun, state = start, FIRST * (end - start), time.perf_counter(), None
@@ -175,11 +175,11 @@ def adaptively(
                 raise Unfinished(outcome.stopped)
             if not outcome.status.converged:
                 length *= SHRINK
-                if length < shortest and least < shortest and _steepens(parts, length):
+                if length < shortest and least < shortest and _blows_up(parts, length):
                     shortest = least
                 elif length < shortest:
-                    if may_end and _steepens(parts, length):
-                        raise RunsAway(f"{name} = {now:.6g}")
+                    if may_end and _blows_up(parts, length):
+                        raise BlowUp(f"{name} = {now:.6g}")
                     return None
                 continue
             if settings.estimate:
@@ -198,7 +198,7 @@ def adaptively(
     return _marched(parts, outcomes, settings, name, carried)
 
 
-def _steepens(parts: list[Part], length: float) -> bool:
+def _blows_up(parts: list[Part], length: float) -> bool:
     """Whether a field's slope on a line grew much, and goes on growing within so short a time."""
     if not parts:
         return False

@@ -59,12 +59,12 @@ class Carried:
         lower, upper = part.problem.domain.ranges[self.name]
         share, x = (upper - lower) / (end - start), task.even_points()
         found, correction = _of_slab(part, outcome, self.problem.domain.index(self.name), self._before)
+        self._before = partial(_sum, part.function, correction)
         with torch.no_grad():
             self._errors.append(share * vmap(correction)(x).square().mean(0))
-            self._sizes.append(share * vmap(part.function)(x).square().mean(0))
+            self._sizes.append(share * vmap(self._before)(x).square().mean(0))
         if not found.noisy:
             self.unexplained = max(self.unexplained, found.explained)
-        self._before = partial(_sum, part.function, correction)
 
     def errors(self) -> dict[str, float]:
         """The relative error of each field over all slabs."""

@@ -14,7 +14,7 @@ from funcsci.compile.backends import BACKENDS
 from funcsci.pinn.affine import affine
 from funcsci.pinn.domain import Domain
 from funcsci.pinn.first_order import FIRST_ORDER
-from funcsci.pinn.march import Marched, RunsAway, Unfinished, adaptively, in_equal_slabs, whole
+from funcsci.pinn.march import BlowUp, Marched, Unfinished, adaptively, in_equal_slabs, whole
 from funcsci.pinn.methods import METHODS
 from funcsci.pinn.network import NetworkSettings, check_settings
 from funcsci.pinn.outcome import History
@@ -227,9 +227,9 @@ def _solve(
         rest = settings._replace(methods=DEFAULT[1:], steps=settings.steps[1:])
         begin = found.parts[0] if settings.network.hidden else start
         return whole(*solve_part(problem, rest, stages, begin), along).after(found)
-    except RunsAway as place:
+    except BlowUp as place:
         verdict = found.verdict._replace(ill_posed=NO_SOLUTION)
-        reason = f"no solution beyond {place}, where it steepens without bound; {found.status.reason}"
+        reason = f"no solution beyond {place}, where its slope grows without bound; {found.status.reason}"
         return found._replace(verdict=verdict, status=found.status._replace(converged=False, reason=reason))
     except KeyboardInterrupt:
         return found.ended("interrupted")

@@ -36,7 +36,7 @@ from funcsci.random import Key
 from funcsci.tree import Params, Scalar
 
 CLOSEST, APART = 1e-6, 1e-3
-"""How near to a place that the user named things matter, on [-1, 1]; how near another one is taken for it."""
+"""The reach of a named place on [-1, 1]; a place that probing finds this near is the same one."""
 CLOSER = 16
 """Points come so many times closer to a small place than features are short: none may hide between them."""
 EVEN = 1_024
