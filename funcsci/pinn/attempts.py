@@ -38,6 +38,8 @@ CORRECTED_BY, OF_ALL = 512, 1_024
 those of all fields together."""
 FINER = 2
 """On a line an error is estimated by so many times as many features, which follow what the others missed."""
+SHORTER = 1.4
+"""The waves by which an error is estimated are up to so many times as short as the solution's own."""
 RESOLVED = 2.0
 """Points that lie on the slope of the steepest feature by which an error is estimated, along a coordinate."""
 CORRECTION = 0xC0
@@ -63,7 +65,8 @@ class Attempts:
         settings = task.settings
         self.several = task.problem.domain.dimensions > 1
         width, most = shape.hidden[-1], OF_ALL // len(task.problem.fields)
-        width = min(max(width, most) if self.several else FINER * width, CORRECTED_BY)
+        if shape.activation != "waves":
+            width = min(max(width, most) if self.several else FINER * width, CORRECTED_BY)
         by = shape._replace(hidden=(*shape.hidden[:-1], width))
         self.by = make(by)  # whose features estimate the error
         self.steps, self.gauge = steps, gauge
@@ -113,6 +116,8 @@ class Attempts:
     def others(self, slopes: Tensor | None) -> Params:
         """Parameters for the estimate of an error: drawn by another key."""
         task = self.task if self.several else self.by
+        if slopes is not None and task.shape.activation == "waves":
+            slopes = SHORTER * slopes
         return self._drawn(task, slopes, random.fold_in(task.settings.key, CORRECTION))
 
     def _drawn(self, task: Task, slopes: Tensor | None, key: Key) -> Params:

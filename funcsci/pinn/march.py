@@ -192,7 +192,7 @@ def adaptively(
             if now < end:
                 state = state_after(problem, name, part, settings)
             settings = settings._replace(chosen=outcome.chosen)
-            easy = outcome.chosen is None or outcome.residual <= EASY * settings.enough
+            easy = outcome.chosen is None or outcome.verdict.error <= EASY * settings.enough
             if easy and outcome.network.hidden[-1] == min(_widths(outcomes)):
                 length *= GROW
     return _marched(parts, outcomes, settings, name, carried)
@@ -230,8 +230,9 @@ def _solved(
     settings: Settings,
     stages: int,
 ) -> tuple[Part, Outcome]:
-    """One slab, judged by its residual and by what its state misses of the end of the one before."""
-    alone = settings._replace(progress=False, estimate=False, tol=settings.enough)
+    """One slab, judged by its residual or its error, and by what its state misses of the end before."""
+    by_error = settings.estimate and settings.network.activation == "waves"
+    alone = settings._replace(progress=False, estimate=by_error, tol=settings.enough)
     part, outcome = solve_part(slab(problem, name, *span, state), alone, stages)
     verdict = outcome.verdict
     near = verdict.trusted and not verdict.ill_posed and outcome.residual <= settings.enough

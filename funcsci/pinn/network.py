@@ -229,29 +229,46 @@ def spread(key: Key, layer: Params, scales: Tensor | None, foci: Sequence[Focus]
 def waves(key: Key, layer: Params, scales: Tensor | None, whole: Sequence[int]) -> Params:
     r"""A first layer of plane waves $\sin(w \cdot s + b)$ that fit the periods of some coordinates.
 
-    Along a periodic coordinate the weight counts waves in the period, a whole number: in the first of them
-    evenly spread from 0 to the largest. Along another one it is uniform, of either sign, and so is the phase.
+    They come in pairs, a sine and a cosine of one $w$. Along a periodic coordinate the weight counts waves in
+    the period, a whole number. In the first of them it falls in density from 0 to the largest, linearly:
+    short waves are weak, and need few weights along the others. Those are spread evenly, of either sign.
 
     Args:
         key: the random key.
         layer: gives the shapes.
         scales: the largest number of waves, or the largest weight, along each input; None is 2.
         whole: the places of the periodic coordinates.
+
+    Source: Kuipers and Niederreiter (1974), Uniform Distribution of Sequences (multiples of one vector).
     """
     weight = layer["weight"]
     width, inputs = weight.shape
     keys = random.split(key, 2)
-    shares = random.uniform(keys[0], (width, inputs), dtype=weight.dtype, minval=-1.0, maxval=1.0)
-    even = (torch.arange(width, dtype=weight.dtype, device=weight.device) + 0.5) / width
+    pairs = (width + 1) // 2
+    place = torch.arange(pairs, dtype=weight.dtype, device=weight.device) + 0.5
+    start = random.uniform(keys[0], (inputs,), dtype=weight.dtype).to(weight.device)
+    step = _even_step(inputs)
     columns = []
-    for place, most in enumerate([2.0] * inputs if scales is None else scales.tolist()):
-        share = shares[:, place].to(weight.device)
-        if place in whole[:1]:
-            columns.append(torch.floor(even * (round(most) + 1)))
+    for index, most in enumerate([2.0] * inputs if scales is None else scales.tolist()):
+        share = 2 * torch.frac(start[index] + step ** (index + 1) * place) - 1
+        if index in whole[:1]:
+            columns.append(torch.floor((1 - torch.sqrt(1 - place / pairs)) * (round(most) + 1)))
         else:
-            columns.append(torch.round(share * (round(most) + 0.5)) if place in whole else share * most)
-    phase = random.uniform(keys[1], (width,), dtype=weight.dtype, maxval=2 * math.pi)
-    return {"weight": torch.stack(columns, 1), "bias": phase.to(weight.device)}
+            columns.append(torch.round(share * (round(most) + 0.5)) if index in whole else share * most)
+    phase = random.uniform(keys[1], (pairs,), dtype=weight.dtype, maxval=2 * math.pi).to(weight.device)
+    both = torch.cat([phase, phase + math.pi / 2])
+    return {"weight": torch.stack(columns, 1).repeat(2, 1)[:width], "bias": both[:width]}
+
+
+def _even_step(dimensions: int) -> float:
+    """The number whose first powers, one for each coordinate, have multiples that fill a box evenly.
+
+    It is the inverse of the root of $x^{d + 1} = x + 1$ above one; for one coordinate the golden ratio.
+    """
+    root = 1.0
+    for _ in range(64):
+        root = (1 + root) ** (1 / (dimensions + 1))
+    return 1 / root
 
 
 def sparse(key: Key, width: int, inputs: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch.func import vmap
 
 from funcsci.compile import jit
 from funcsci.pinn.assess import Assessment, Features, assess
-from funcsci.pinn.attempts import correcting, steepness
+from funcsci.pinn.attempts import Attempts, correcting, steepness
 from funcsci.pinn.domain import along
 from funcsci.pinn.faces import Face
 from funcsci.pinn.hard import Built, build
@@ -26,7 +26,7 @@ from funcsci.pinn.requirements import Points, Requirement, of_terms
 from funcsci.pinn.task import Task, edge_places, make_task
 
 STARTS = 128
-"""Points at which the start of a slab is compared with the end of the one before."""
+"""The fewest points at which the start of a slab is compared with the end of the one before."""
 
 Fields = Callable[[Tensor], Tensor]
 """All fields at a point."""
@@ -83,14 +83,17 @@ def _of_slab(part: Part, outcome: Outcome, index: int, before: Fields | None) ->
     """
     task, params = outcome.task, part.stages[-1].params
     fields, mode = task.problem.fields, task.settings.derivatives
-    attempts = correcting(_without_start(task, index), task)
+    make = _without_start(task, index)
+    chosen = outcome.chosen if task.shape.activation == "waves" else None
+    attempts = correcting(make, task) if chosen is None else Attempts(make, task.shape)
     own = outcome.held_out or evaluate(programs(task), params, attempts.held_out, fields)
     inputs = attempts.drawn(None)["layers"][0]["weight"].shape[1]
-    drawn = attempts.others(steepness(task, params, inputs))
+    drawn = attempts.others(steepness(task, params, inputs) if chosen is None else chosen.along())
     by = attempts.by if task.problem.domain.dimensions == 1 else attempts.task
     free = by.trial
     faces = [face for face in task.problem.edges.hard if face.index == index]
-    x = edge_places(faces[0], task.problem.domain, STARTS, task.settings.key, "sobol", task.settings.where)
+    count = max(STARTS, by.shape.hidden[-1] // 2)
+    x = edge_places(faces[0], task.problem.domain, count, task.settings.key, "sobol", task.settings.where)
     starts = [_start(task, face, x, before) for face in faces]
     requests = tuple(dict.fromkeys(request for term, _, _ in starts for request in term.requests))
     features = attempts.evaluate(drawn, tuple((block.requirement, block.points) for block in own))

@@ -121,6 +121,10 @@ class Search:
         if self.settings.expired:
             return True
         before = self.tried[-2].residual if len(self.tried) > 1 else 1.0
+        if self._by_error(shape):
+            self.best = self._estimated(self.best)
+            if self.best.verdict.meets(self.settings.tol):
+                return True
         if self.best.residual <= self.settings.aim:
             if not self.settings.estimate:
                 return True
@@ -134,13 +138,9 @@ class Search:
     def attempt(self, shape: NetworkSettings) -> None:
         """Solve for the last layer of one network."""
         attempts = Attempts(self.make, shape, self.steps, self.gauge)
-        searched = attempts.several and attempts.task.trial.network.spreads
-        fresh = self.chosen is None or self.chosen is self.settings.chosen
-        if searched and (fresh or shape.activation == "waves"):
-            self.chosen = chosen_slopes(attempts, self.chosen)
-        found = self._solved(attempts)
+        found = self._found(attempts)
         if not self.tried and self.settings.estimate and attempts.task.affine:
-            found = self._judged(found)
+            found = self._estimated(found)
             if found.verdict.nulls and found.verdict.ill_posed:
                 self.gauge = attempts.gauge = Gauge(found.verdict.nulls, attempts.task)
                 found = self._solved(attempts)
@@ -177,12 +177,42 @@ class Search:
             best.attempts.backend, 0, tuple(candidates), stopped, self.chosen, best.held_out,
         )  # fmt: skip
 
+    def _found(self, attempts: Attempts) -> Found:
+        """The last layer for slopes that were chosen before, where they serve, or that are searched for."""
+        before, shape = self.chosen, attempts.task.shape
+        searched = attempts.several and attempts.task.trial.network.spreads
+        if not searched or (before is not self.settings.chosen and shape.activation != "waves"):
+            return self._solved(attempts)
+        if before is not None:
+            if self._by_error(shape) and shape.hidden[-1] > before.width:  # more of them may be finer
+                slopes = tuple(FINE_FACTORS[0] * slope for slope in before.slopes)
+                self.chosen = before = before._replace(slopes=slopes)
+            found = self._solved(attempts)
+            if self._serves(found, before):
+                self.chosen = before._replace(width=shape.hidden[-1])
+                return found
+        self.chosen = chosen_slopes(attempts, before)
+        return self._solved(attempts)
+
     def _solved(self, attempts: Attempts) -> Found:
-        chosen = self.chosen
-        slopes = None if chosen is None else torch.tensor(chosen.slopes, dtype=torch.float64)
+        slopes = None if self.chosen is None else self.chosen.along()
         solved, held_out = attempts.solve(slopes)
         verdict = measured(attempts.task, held_out, weights_of(solved.params))
         return Found(attempts, slopes, solved, held_out, verdict)
+
+    def _by_error(self, shape: NetworkSettings) -> bool:
+        """Whether an estimate decides that a network is wide enough: in slabs of a periodic problem.
+
+        The equations that are solved there have many derivatives, and an error is far below its residual.
+        """
+        return self.settings.estimate and shape.activation == "waves"
+
+    def _serves(self, found: Found, before: Chosen) -> bool:
+        """Whether slopes that were chosen before need no search."""
+        shape = found.attempts.task.shape
+        if self._by_error(shape):
+            return self._estimated(found).verdict.meets(self.settings.tol)
+        return shape.hidden[-1] == before.width and found.residual <= NEARLY * before.error
 
     def _estimated(self, found: Found) -> Found:
         return found if found.verdict.errors else self._judged(found)
@@ -203,8 +233,7 @@ def chosen_slopes(attempts: Attempts, before: Chosen | None = None) -> Chosen:
 
     Args:
         attempts: at the width at which to search.
-        before: what was chosen for the slab before, or at the width before: where the search begins. If it
-            serves nearly as well as it did there, there is none.
+        before: what was chosen for the slab before, or at the width before: where the search begins.
 
     Source: Dong and Yang (2022), arXiv:2110.14121, who search for one such number.
     """
@@ -215,10 +244,8 @@ def chosen_slopes(attempts: Attempts, before: Chosen | None = None) -> Chosen:
         found = left(attempts.task, held_out, weights_of(solved.params))
         return max(one.relative for one in found)
 
-    slopes = torch.tensor((2.0,) * inputs if before is None else before.slopes, dtype=torch.float64)
+    slopes = torch.full((inputs,), 2.0).double() if before is None else before.along()
     least = error(slopes)
-    if before is not None and before.width == width and least <= NEARLY * before.error:
-        return before
     waves = attempts.task.shape.activation == "waves"
     enough = attempts.task.settings.aim * (SEARCHED_BEYOND if waves else 1.0)
     everywhere = [torch.full_like(slopes, factor) for factor in FACTORS]

@@ -5,6 +5,8 @@ import time
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from funcsci.pinn.network import NetworkSettings
 from funcsci.random import Key
@@ -25,6 +27,10 @@ class Chosen(NamedTuple):
     width: int
     slopes: tuple[float, ...]
     error: float
+
+    def along(self) -> Float[Tensor, "inputs"]:
+        """The slopes as a tensor."""
+        return torch.tensor(self.slopes, dtype=torch.float64)
 
 
 class Settings(NamedTuple):
