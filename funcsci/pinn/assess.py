@@ -66,7 +66,8 @@ class Assessment(NamedTuple):
         explained: the share of the residual that is left after the correction.
         rough: the share of the equations' residual that the features' own values do not follow.
         noisy: whether what is left is the round-off of its terms.
-        least: the least that the linearized problem makes of a function of size one, among the features.
+        singular: the smallest singular value: the least that the linearized problem makes of a function of
+            size one, among the features.
         bound: no field's relative error is larger, whatever the residual, as far as the features tell.
         nulls: functions that can be added.
         correction: parameters of the correction, a function of the features without a built-in part.
@@ -76,7 +77,7 @@ class Assessment(NamedTuple):
     explained: float
     rough: float
     noisy: bool
-    least: float
+    singular: float
     bound: float
     nulls: tuple[NullFunction, ...]
     correction: Params

@@ -115,10 +115,9 @@ class Attempts:
 
     def others(self, slopes: Tensor | None) -> Params:
         """Parameters for the estimate of an error: drawn by another key."""
-        task = self.task if self.several else self.by
-        if slopes is not None and task.shape.activation == "waves":
+        if slopes is not None and self.task.shape.activation == "waves":
             slopes = SHORTER * slopes
-        return self._drawn(task, slopes, random.fold_in(task.settings.key, CORRECTION))
+        return self._drawn(self.by, slopes, random.fold_in(self.task.settings.key, CORRECTION))
 
     def _drawn(self, task: Task, slopes: Tensor | None, key: Key) -> Params:
         if slopes is None and not self.several:  # a feature overlaps a dozen neighbours, whatever the width
@@ -154,7 +153,7 @@ class Attempts:
         """Features for the estimate of an error, at the held-out points."""
         params = self.others(slopes)
         blocks = self.evaluate(params, self.held_out) if self.features is None else self.features
-        return Features(self.task if self.several else self.by, params, blocks)
+        return Features(self.by, params, blocks)
 
 
 def correcting(make: MakeTask, task: Task) -> Attempts:

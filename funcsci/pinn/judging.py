@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.func import jacrev, vmap
 
-from funcsci.pinn.affine import affine
 from funcsci.pinn.assess import Assessment, Features, assess
 from funcsci.pinn.last_layer import Columns, Gauge
 from funcsci.pinn.requirements import Requirement, with_terms
@@ -132,13 +131,14 @@ def _doubt(
     if not found.noisy and found.explained > EXPLAINED and found.bound > tol:
         share = f"{found.explained:.0%}" if found.explained < 1 else "all"
         return f"a correction by {features.width} other features leaves {share} of the residual"
-    if affine(task.problem.equations) or found.nulls:
+    if found.nulls:
         return ""
-    if found.least < SINGULAR and worst > NEARLY * found.least:
-        return f"the linearized equations are nearly singular (singular value {found.least:.0e})"
-    if task.problem.domain.dimensions == 1 and task.problem.marches is None:
-        free = _of_a_shift(task, block, weights)
-        if free < UNSEEN * found.least and found.bound * found.least > free * max(tol, MANY_TIMES * worst):
+    if found.singular < SINGULAR and worst > NEARLY * found.singular and not task.problem.affine:
+        return f"the linearized equations are nearly singular (singular value {found.singular:.0e})"
+    of_two_ends = task.problem.domain.dimensions == 1 and task.problem.marches is None
+    if of_two_ends and not task.problem.affine:
+        free, hidden = _of_a_shift(task, block, weights), found.bound * found.singular
+        if free < UNSEEN * found.singular and hidden > free * max(tol, MANY_TIMES * worst):
             return f"a shift along {task.problem.domain.names[0]} changes the equations by only {free:.0e}"
     return ""
 
@@ -181,7 +181,7 @@ def _ill_posed(
     if task.starts_regularly:
         return ""
     stuck = found.explained > STUCK and found.rough <= SMOOTH and not found.noisy
-    if not affine(task.problem.equations) and verdict.unfallen():
+    if not task.problem.affine and verdict.unfallen():
         # Far from a solution the linearized problem tells whether there is a way on; in time there always is.
         none = stuck and resolved and verdict.unfallen(HARDLY) and task.problem.marches is None
         return NO_SOLUTION if none else ""

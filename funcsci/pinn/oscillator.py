@@ -45,6 +45,7 @@ def solve_oscillator(
     dtype: torch.dtype = torch.float64,
     device: str | torch.device | None = None,
     backend: str | None = None,
+    estimate: bool = True,
     progress: bool = True,
 ) -> Solution:
     r"""Solve $u'' + 2 \zeta \omega u' + \omega^2 u = 0$ with a physics-informed neural network.
@@ -76,6 +77,7 @@ def solve_oscillator(
         device: where to compute. None: CUDA where there is one, else the CPU.
         backend: what steps run on, `"compile"`, `"trace"` or `"eager"`. None: the rule of
             `funcsci.compile.choose` for that many steps.
+        estimate: whether to estimate the error. Without, `tol` is asked of the relative residual.
         progress: whether to show a progress bar.
 
     Returns:
@@ -118,6 +120,7 @@ def solve_oscillator(
         dtype=dtype,
         device=device,
         backend=backend,
+        estimate=estimate,
         progress=progress,
     )
 

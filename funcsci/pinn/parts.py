@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.func import vmap
 
-from funcsci import random
+from funcsci import random, tree
 from funcsci.optim import Status
 from funcsci.pinn.interface import Interface, State
 from funcsci.pinn.methods import judged_at, run
@@ -86,7 +86,7 @@ def solve_part(
     """
     first = None if start is None else _outcome_of(problem, settings, start)
     outcome = run(partial(make_task, problem, settings), settings, first)
-    part = rebuilt(problem, settings, [_stage(outcome)])
+    part = Part(problem, (_stage(outcome),), outcome.task.trial)
     for number in range(1, stages):
         if outcome.residual <= settings.aim or outcome.stopped:
             break
@@ -104,9 +104,21 @@ def solve_part(
         if found.residual > GAIN * outcome.residual:
             outcome = outcome._replace(**both)
             break
-        part = rebuilt(problem, settings, [*part.stages, _stage(found)])
+        part = Part(problem, (*part.stages, _stage(found)), found.task.trial)
         outcome = found._replace(**both, chosen=outcome.chosen)
     return part, outcome
+
+
+def owned(part: Part, settings: Settings) -> Part:
+    """A part with each tensor in memory of its own: views of one vector round otherwise than loaded ones."""
+
+    def own(leaf: Tensor) -> Tensor:
+        return leaf.detach().clone(memory_format=torch.contiguous_format)
+
+    stages = tuple(stage._replace(params=tree.map(own, stage.params)) for stage in part.stages)
+    if len(stages) == 1:
+        return part._replace(stages=stages)
+    return rebuilt(part.problem, settings, stages)._replace(state=part.state)
 
 
 def _stage(outcome: Outcome) -> Stage:

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from funcsci import checks
+from funcsci.pinn.affine import affine
 from funcsci.pinn.conditions import Condition
 from funcsci.pinn.domain import Domain, Span
 from funcsci.pinn.equations import Equation, Equations
@@ -76,6 +77,11 @@ class Problem:
         """The coordinates in which all fields are periodic."""
         names = [name for one in self.conditions if one.kind == "periodic" for name in one.coordinates]
         return tuple(sorted({self.domain.index(name, "coordinate of periodic") for name in names}))
+
+    @cached_property
+    def affine(self) -> bool:
+        """Whether its equations are affine in the fields."""
+        return affine(self.equations)
 
     @cached_property
     def foci(self) -> tuple[Focus, ...]:

@@ -15,6 +15,7 @@ from funcsci.compile import jit
 from funcsci.pinn.assess import Assessment, Features, assess
 from funcsci.pinn.attempts import Attempts, correcting, steepness
 from funcsci.pinn.domain import along
+from funcsci.pinn.edges import edge_places
 from funcsci.pinn.faces import Face
 from funcsci.pinn.hard import Built, build
 from funcsci.pinn.last_layer import Columns, evaluate, jets, programs, weights_of
@@ -23,7 +24,7 @@ from funcsci.pinn.outcome import Outcome
 from funcsci.pinn.parts import Part
 from funcsci.pinn.problem import Problem
 from funcsci.pinn.requirements import Points, Requirement, of_terms
-from funcsci.pinn.task import Task, edge_places, make_task
+from funcsci.pinn.task import Task, make_task
 
 STARTS = 128
 """The fewest points at which the start of a slab is compared with the end of the one before."""
@@ -89,8 +90,7 @@ def _of_slab(part: Part, outcome: Outcome, index: int, before: Fields | None) ->
     own = outcome.held_out or evaluate(programs(task), params, attempts.held_out, fields)
     inputs = attempts.drawn(None)["layers"][0]["weight"].shape[1]
     drawn = attempts.others(steepness(task, params, inputs) if chosen is None else chosen.along())
-    by = attempts.by if task.problem.domain.dimensions == 1 else attempts.task
-    free = by.trial
+    by, free = attempts.by, attempts.by.trial
     faces = [face for face in task.problem.edges.hard if face.index == index]
     count = max(STARTS, by.shape.hidden[-1] // 2)
     x = edge_places(faces[0], task.problem.domain, count, task.settings.key, "sobol", task.settings.where)

@@ -133,16 +133,17 @@ class Search:
             return useless or bool(verdict.ill_posed) or verdict.meets(self.settings.tol)
         if self.gauge is not None:
             return self.latest.residual > USELESS * before
-        return self.latest.residual > HOPE * min(before, 1.0) and not self.latest.attempts.task.affine
+        return self.latest.residual > HOPE * min(before, 1.0) and not self.latest.attempts.task.problem.affine
 
     def attempt(self, shape: NetworkSettings) -> None:
         """Solve for the last layer of one network."""
         attempts = Attempts(self.make, shape, self.steps, self.gauge)
         found = self._found(attempts)
-        if not self.tried and self.settings.estimate and attempts.task.affine:
+        task, first = attempts.task, self.settings.estimate and not self.tried
+        if first and not task.starts_regularly and task.problem.affine:
             found = self._estimated(found)
             if found.verdict.nulls and found.verdict.ill_posed:
-                self.gauge = attempts.gauge = Gauge(found.verdict.nulls, attempts.task)
+                self.gauge = attempts.gauge = Gauge(found.verdict.nulls, task)
                 found = self._solved(attempts)
         elapsed = time.perf_counter() - self.begun - found.solved.seconds[-1]
         self.losses += [2 * loss for loss in found.solved.losses]

@@ -63,7 +63,7 @@ def least_squares(name: str, task: Task, params: Params, steps: int | None) -> F
     if steps is None:
         steps = min(LEVENBERG_STEPS, max(10, int(WORK / (rows * tree.size(params) ** 2))))
     backend = task.settings.backend or "trace"
-    affine, dimensions = task.affine, task.problem.domain.dimensions
+    affine, dimensions = task.problem.affine, task.problem.domain.dimensions
     rounds = 1 if affine or dimensions == 1 else min(ROUNDS, max(steps, 1))
     losses: list[Tensor] = []
     seconds: list[Tensor] = []

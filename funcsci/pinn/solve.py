@@ -7,18 +7,16 @@ import warnings
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from funcsci import checks, random, tree
 from funcsci.compile.backends import BACKENDS
-from funcsci.pinn.affine import affine
 from funcsci.pinn.domain import Domain
 from funcsci.pinn.first_order import FIRST_ORDER
 from funcsci.pinn.march import BlowUp, Marched, Unfinished, adaptively, in_equal_slabs, whole
 from funcsci.pinn.methods import METHODS
 from funcsci.pinn.network import NetworkSettings, check_settings
 from funcsci.pinn.outcome import History
-from funcsci.pinn.parts import Part, Stage, assemble, solve_part
+from funcsci.pinn.parts import Part, owned, solve_part
 from funcsci.pinn.problem import Problem
 from funcsci.pinn.sampling import SAMPLINGS
 from funcsci.pinn.settings import Settings
@@ -153,9 +151,8 @@ def solve(
     begun = time.perf_counter()
     begin = _begin(start, problem, settings, slabs)
     found = _solve(problem, settings, slabs, stages, begin, automatic=method is None)
-    stages_of, states = [_own(part.stages) for part in found.parts], [part.state for part in found.parts]
     solution = Solution(
-        parts=assemble(problem, settings, found.spans, stages_of, states),
+        parts=tuple(owned(part, settings) for part in found.parts),
         problem=problem,
         history=History(
             torch.tensor(found.losses, dtype=torch.float64),
@@ -213,7 +210,7 @@ def _solve(
         return whole(*solve_part(problem, settings, stages, start), along)
     # The first methods that succeed: features on the whole, features in slabs, all parameters on the whole.
     features = settings._replace(methods=DEFAULT[:1], steps=settings.steps[:1])
-    line, linear = problem.domain.dimensions == 1, affine(problem.equations)
+    line, linear = problem.domain.dimensions == 1, problem.affine
     narrow = features._replace(widest=SLAB_WIDTHS[not line])  # a shorter slab is cheaper than a wider network
     found = whole(*solve_part(problem, features if linear else narrow, stages, start), along)
     if found.verdict.meets(settings.enough) or found.verdict.ill_posed or found.stopped:
@@ -277,15 +274,6 @@ def _unlike(came: NetworkSettings, first: Problem, asked: NetworkSettings, probl
     return [
         f"{name}{theirs[name]}, where {one} is asked for" for name, one in ours.items() if theirs[name] != one
     ]
-
-
-def _own(stages: Sequence[Stage]) -> list[Stage]:
-    """Stages with each tensor in memory of its own: views of one vector round otherwise than loaded ones."""
-
-    def own(leaf: Tensor) -> Tensor:
-        return leaf.detach().clone(memory_format=torch.contiguous_format)
-
-    return [stage._replace(params=tree.map(own, stage.params)) for stage in stages]
 
 
 def _settings(

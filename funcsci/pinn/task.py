@@ -1,6 +1,5 @@
 """One network's job: a trial function for a problem, what is asked of it, and where."""
 
-import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -12,9 +11,9 @@ from torch.func import jacrev, vmap
 
 from funcsci import random, tree
 from funcsci.pinn import sampling
-from funcsci.pinn.affine import affine
-from funcsci.pinn.domain import Domain, along, constant, replaced
-from funcsci.pinn.faces import Face, OfPoint, clash
+from funcsci.pinn.domain import Domain, constant
+from funcsci.pinn.edges import check_built, check_periodic, edge_points
+from funcsci.pinn.faces import Face, OfPoint
 from funcsci.pinn.hard import Built, build
 from funcsci.pinn.network import FAST, LAYER_SHARE, Focus, NetworkSettings, distances, network, shares
 from funcsci.pinn.problem import Problem
@@ -49,8 +48,6 @@ BALANCED_POINTS = 64
 """Points on which the pulls of requirements are compared."""
 CANDIDATES = 8
 """Candidates for each point that is drawn by the residual."""
-CLASH = 1e-6
-"""How far, relative to their size, built-in conditions may miss each other where they meet."""
 
 Training = tuple[tuple[Requirement, Points], ...]
 """Each requirement with its points."""
@@ -122,11 +119,6 @@ class Task(NamedTuple):
         line = self.problem.domain.dimensions == 1
         edges = [line or face.data is not None for face in self.soft]
         return (False, *edges, *(True for _ in self.problem.places))
-
-    @property
-    def affine(self) -> bool:
-        """Whether the equations are affine in the fields."""
-        return affine(self.problem.equations)
 
     def training(self, count: int, key: Key, sampling_name: str, sets: int = 1) -> Training:
         """Collocation points: `count` inside, and some at each edge with a condition that is not built in.
@@ -311,8 +303,8 @@ def make_task(
     )
     own = any(isinstance(face.source.value, OfPoint) for face in edges.hard)
     if before is None and not own:  # a state of the library's own fits to what was checked on the whole
-        _check_built(task)
-        _check_periodic(task)
+        check_built(problem, trial, settings)
+        check_periodic(problem, trial, settings)
     return task
 
 
@@ -342,38 +334,6 @@ def _asked(face: Face, problem: Problem, settings: Settings) -> float:
     return float(target.abs().max())
 
 
-def edge_points(
-    face: Face, domain: Domain, count: int, key: Key, name: str, where: dict[str, Any], sets: int = 1
-) -> tuple[Float[Tensor, "n dimensions"], Float[Tensor, "n"]]:
-    """Points at an edge, and what is asked there.
-
-    Args:
-        face: the condition at that edge; where it has data, these are its points.
-        domain: the box.
-        count: how many points.
-        key: the random key.
-        name: in `SAMPLINGS`.
-        where: their dtype and device.
-        sets: of how many sets of points, one after the other.
-    """
-    if face.data is not None:
-        return face.data[0].to(**where), face.data[1].to(**where)
-    x = edge_places(face, domain, count, key, name, where, sets)
-    return x, vmap(face.at)(x)
-
-
-def edge_places(
-    face: Face, domain: Domain, count: int, key: Key, name: str, where: dict[str, Any], sets: int = 1
-) -> Float[Tensor, "n dimensions"]:
-    """Points spread over the edge of a condition; arguments as for `edge_points`."""
-    others = sampling.sample(name, key, count, domain.dimensions - 1, sets)
-    ends = others.new_full((len(others), 1), 0.0)
-    unit = torch.cat([others[:, : face.index], ends, others[:, face.index :]], 1)
-    x = domain.unscaled(unit).to(**where)
-    x[:, face.index] = face.end(domain)
-    return x
-
-
 def empty_params(problem: Problem, shape: NetworkSettings, dtype: torch.dtype) -> Params:
     """The parameters that a network has for a problem, as tensors that hold no numbers."""
     made = network(shape, problem.domain.dimensions, len(problem.fields), problem.periodic)
@@ -399,57 +359,6 @@ def _linearized(problem: Problem, trial: Trial, settings: Settings) -> Linearize
         return Linearized(slopes(equations, values, x), equations.residuals(values, x), trial.known(x))
 
     return vmap(at_point)(points)
-
-
-def _check_built(task: Task) -> None:
-    """The built-in conditions hold together; where two meet and disagree, none of them can."""
-    domain = task.problem.domain
-    if domain.dimensions == 1:
-        return
-    for face in task.problem.edges.hard:
-        term = of_terms("", face.field, face.index, face.terms, 1.0, task.problem.fields)
-        x, wanted = edge_points(face, domain, 64, task.settings.key, "sobol", task.settings.where)
-        differentiated = Differentiated(task.problem.fields, term.requests, "nested")
-
-        def miss(x: Tensor, target: Tensor) -> Tensor:
-            return term.evaluate(differentiated.values(task.trial.known, x), x, target)  # noqa: B023
-
-        missed = vmap(miss)(x, wanted)[:, 0].abs()
-        worst = int(missed.argmax())
-        size = max(float(wanted.abs().max()), 1.0)
-        off = float(missed[worst])
-        if off > max(CLASH, 1e3 * torch.finfo(x.dtype).eps) * size:
-            others = [one for one in task.problem.edges.hard if one.field == face.field]
-            raise ValueError(
-                f"Conditions must agree where they meet. Got {clash(face, others, x[worst], domain, off)}. "
-                "Mend the values there, or pass hard=False to one."
-            )
-
-
-def _check_periodic(task: Task) -> None:
-    """What built-in conditions give to a periodic field is periodic, as smoothly as its equations need."""
-    problem, domain = task.problem, task.problem.domain
-    unit = sampling.sample("sobol", task.settings.key, 64, domain.dimensions)
-    x = domain.unscaled(unit).to(**task.settings.where)
-
-    def at_end(x: Tensor, place: int, index: int, end: float, order: int) -> Scalar:
-        return along(lambda x: task.trial.known(x)[place], replaced(x, index, end), index, order)
-
-    curved = [place for place, one in enumerate(task.trial.built) if one.extension is not None]
-    for place, index in itertools.product(curved, problem.periodic):
-        field, name = problem.fields[place], domain.names[index]
-        for order in range(max(1, problem.equations.order(field, name))):
-            lower, upper = (
-                vmap(partial(at_end, place=place, index=index, end=end, order=order))(x)
-                for end in (domain.lower[index], domain.upper[index])
-            )
-            jump, size = float((upper - lower).abs().max()), max(float(upper.abs().max()), 1.0)
-            if jump > max(CLASH, 1e3 * torch.finfo(x.dtype).eps) * size:
-                raise ValueError(
-                    f"Conditions must agree where they meet. Got periodic({name}), but by the others of "
-                    f"{field} its derivative of order {order} by {name} jumps by {jump:.2g}. "
-                    "Mend their values, or pass hard=False to them."
-                )
 
 
 def _even(x: Tensor, target: Tensor, weight: float = 1.0) -> Points:

@@ -57,6 +57,13 @@ def test_a_start_far_from_zero_costs_only_the_rounding_of_the_times(t_span: tupl
     assert solve(t_span=t_span).relative_l2 < 1e-6 * abs(t_span[0]) / 1e9
 
 
+def test_the_estimate_can_be_left_out() -> None:
+    told, silent = solve(), solve(estimate=False)
+    assert told.error_estimate["u"] < 1e-9 and not silent.error_estimate
+    assert silent.status.converged and "relative residual" in silent.status.reason
+    torch.testing.assert_close(silent(1.0), told(1.0), rtol=1e-11, atol=0)
+
+
 def test_float32_is_solved_to_its_own_precision() -> None:
     solution = solve(dtype=torch.float32)
     assert solution.status.converged and solution.relative_l2 <= 1e-5

@@ -243,7 +243,7 @@ def test_data_and_places_are_the_same_points_each_time() -> None:
 )
 def test_tells_affine_equations_from_others(equation, affine: bool) -> None:
     task = make_task(pinn.pde(equation, SQUARE, [], well_posed=False), SETTINGS, SHAPE)
-    assert task.affine is affine
+    assert task.problem.affine is affine
 
 
 def test_points_crowd_where_a_transient_is() -> None:
