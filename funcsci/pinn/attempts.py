@@ -37,7 +37,8 @@ CORRECTED_BY, OF_ALL = 512, 1_024
 """The most features of a field by which its error is estimated; and in a box, where the solution has fewer,
 those of all fields together."""
 FINER = 2
-"""On a line an error is estimated by so many times as many features, which follow what the others missed."""
+"""On a line an error is estimated by so many times as many features, up to `CORRECTED_BY` or as many as there
+are: they follow what the others missed."""
 SHORTER = 1.4
 """The waves by which an error is estimated are up to so many times as short as the solution's own."""
 RESOLVED = 2.0
@@ -65,8 +66,10 @@ class Attempts:
         settings = task.settings
         self.several = task.problem.domain.dimensions > 1
         width, most = shape.hidden[-1], OF_ALL // len(task.problem.fields)
-        if shape.activation != "waves":
-            width = min(max(width, most) if self.several else FINER * width, CORRECTED_BY)
+        if not self.several:
+            width = min(FINER * width, max(width, CORRECTED_BY))
+        elif shape.activation != "waves":
+            width = min(max(width, most), CORRECTED_BY)
         by = shape._replace(hidden=(*shape.hidden[:-1], width))
         self.by = make(by)  # whose features estimate the error
         self.steps, self.gauge = steps, gauge

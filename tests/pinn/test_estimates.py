@@ -169,6 +169,12 @@ def test_by_default_it_is_resolved_or_not_called_converged(name: str) -> None:
     assert error <= 1e-7 if solution.status.converged else error > solution.settings.tol / 10
 
 
+def test_what_only_a_wide_layer_resolves_is_corrected_by_as_many_features() -> None:
+    solution = solved(UNRESOLVED["thinner pulse"], 1_024)
+    error, told = true_errors(solution)["u"], solution.error_estimate["u"]
+    assert solution.status.converged and solution.estimate_trusted and told / 10 < error < 10 * told
+
+
 # ---- What an estimate is made of
 
 
@@ -281,7 +287,7 @@ KINK, JUMP = 0.3, 0.7
 @pytest.mark.parametrize("found", ["a kink", "a jump", "a pulse in time"])
 def test_a_place_that_is_named_is_resolved(found: str) -> None:
     """Each against the same solve without the name."""
-    problem, places, gain = {
+    problem, places, options, gain = {
         "a kink": (
             pinn.ode(
                 lambda u, x: u.xx - torch.abs(x - KINK), (0.0, 1.0), coordinate="x",
@@ -289,25 +295,25 @@ def test_a_place_that_is_named_is_resolved(found: str) -> None:
                 reference=lambda x: (
                     torch.abs(x - KINK) ** 3 - KINK**3 + x * (KINK**3 - (1 - KINK) ** 3)
                 ) / 6,
-            ), [KINK], 1e-3,
+            ), [KINK], {}, 1e-3,
         ),
         "a jump": (
             pinn.ode(
                 lambda u, x: u.xx - torch.where(x > JUMP, 1.0, 0.0), (0.0, 1.0), coordinate="x",
                 conditions=pinn.dirichlet("x", 0.0),
                 reference=lambda x: torch.relu(x - JUMP) ** 2 / 2 - x * (1 - JUMP) ** 2 / 2,
-            ), [JUMP], 0.5,
+            ), [JUMP], {}, 0.5,
         ),
         "a pulse in time": (
             pinn.ode(
                 lambda u, t: u.t - 1e7 / math.pi / (1 + (1e7 * (t - JUMP)) ** 2), (0.0, 1.0),
                 -math.atan(-1e7 * JUMP) / -math.pi,
                 reference=lambda t: torch.atan(1e7 * (t - JUMP)) / math.pi,
-            ), [KINK, JUMP], 1e-2,
+            ), [KINK, JUMP], {"width": 1_024, "slabs": 4}, 1e-2,
         ),
     }[found]  # fmt: skip
     named, alone = (
-        pinn.solve(problem, breakpoints=some, time_limit=20.0, progress=False) for some in (places, ())
+        solved(problem, **{"width": 512, **options, "breakpoints": some}) for some in (places, ())
     )
     assert named.relative_l2 < gain * alone.relative_l2
     assert not named.estimate_trusted or 0.1 < named.verdict.error / named.relative_l2 < 10
