@@ -17,6 +17,8 @@ from funcsci.pinn import Solution
 from funcsci.pinn.domain import along, replaced
 from funcsci.pinn.interface import Interface
 from funcsci.pinn.network import NetworkSettings, network
+from funcsci.pinn.parts import slab
+from funcsci.pinn.settings import Settings
 from funcsci.tree import Params
 
 PI = math.pi
@@ -287,8 +289,10 @@ def test_more_than_four_other_coordinates_are_not_marched() -> None:
         pinn.solve(problem, slabs=2, progress=False)
 
 
-def test_a_state_in_three_dimensions_leaves_conditions_built_in(monkeypatch) -> None:
-    monkeypatch.setattr("funcsci.pinn.interface.WAVES", (9,))
+def test_a_state_in_three_dimensions_leaves_conditions_built_in() -> None:
+    def exact(x: Tensor) -> Tensor:
+        return exp(-3 * x[3:]) * sin(x[:1]) * sin(x[1:2]) * sin(x[2:3])
+
     sides = [
         pinn.dirichlet(name, lambda x, y, z, t: exp(-3 * t) * sin(x) * sin(y) * sin(z)) for name in "xyz"
     ]
@@ -298,8 +302,15 @@ def test_a_state_in_three_dimensions_leaves_conditions_built_in(monkeypatch) -> 
         [pinn.initial(0.0)._replace(value=lambda x, y, z: sin(x) * sin(y) * sin(z), hard=True)]
         + [side._replace(hard=True) for side in sides],
     )
-    first, second = marched(problem, 2, 8, points=32, tol=1e9).parts
-    assert len(second.problem.edges.hard) == len(first.problem.edges.hard) == 7
+    interface = Interface.of(problem, "t", 0.1)
+    state = interface.stored(exact, 0.1, Settings(random.key(0)))
+    (condition,) = interface.conditions(state)
+    places = 0.1 + 0.8 * torch.rand(20, 4, generator=torch.Generator().manual_seed(0))
+    places[:, 3] = 0.1
+    for x in places:
+        torch.testing.assert_close(condition.value.function(x), exact(x)[0], rtol=0, atol=10 * state.error)
+    second = slab(problem, "t", 0.1, 0.2, state)
+    assert state.error < 1e-10 and len(second.edges.hard) == len(problem.edges.hard) == 7
 
 
 def test_a_nonlinear_equation_in_a_box_is_marched_by_default() -> None:
