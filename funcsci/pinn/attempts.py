@@ -34,8 +34,8 @@ LEAST_POINTS = 128
 LINE_CORRECTION = 128
 """Half the number of features that estimate the error of a trained network on a line."""
 CORRECTED_BY, OF_ALL = 512, 1_024
-"""The most features of a field by which its error is estimated; and in a box, where the solution has fewer,
-those of all fields together."""
+"""The most features of a field by which its error is estimated, where no line needs more and the features are
+no waves; and in a box, where the solution has fewer, those of all fields together."""
 FINER = 2
 """On a line an error is estimated by so many times as many features, up to `CORRECTED_BY` or as many as there
 are: they follow what the others missed."""
@@ -71,7 +71,7 @@ class Attempts:
         elif shape.activation != "waves":
             width = min(max(width, most), CORRECTED_BY)
         by = shape._replace(hidden=(*shape.hidden[:-1], width))
-        self.by = make(by)  # whose features estimate the error
+        self.by = task if by == shape else make(by)  # whose features estimate the error
         self.steps, self.gauge = steps, gauge
         self.features: list[Columns] | None = None
         # On a line there is one attempt; a search among many is worth a program.
@@ -117,7 +117,7 @@ class Attempts:
         return self._drawn(self.task, slopes, self.task.settings.key)
 
     def others(self, slopes: Tensor | None) -> Params:
-        """Parameters for the estimate of an error: drawn by another key."""
+        """Parameters for the estimate of an error: drawn by another key, waves with larger numbers."""
         if slopes is not None and self.task.shape.activation == "waves":
             slopes = SHORTER * slopes
         return self._drawn(self.by, slopes, random.fold_in(self.task.settings.key, CORRECTION))
@@ -160,8 +160,10 @@ class Attempts:
 
 
 def correcting(make: MakeTask, task: Task) -> Attempts:
-    """A layer of features for the correction of any network."""
+    """A layer of features for the correction of any network: a sum of waves in a box by as many waves."""
     problem = task.problem
+    if _sums_waves(task):
+        return Attempts(make, task.shape)
     width = LINE_CORRECTION if problem.domain.dimensions == 1 else OF_ALL // len(problem.fields)
     return Attempts(make, NetworkSettings((min(width, CORRECTED_BY),), harmonics=task.shape.harmonics))
 
@@ -171,10 +173,14 @@ def steepness(task: Task, params: Params, inputs: int) -> Tensor | None:
 
     A feature $\tanh w s$ has the slope $w / 2$ over its range; so $w_i = 2 \max |\partial u / \partial s_i|$
     over the range of $u$, and at least 2. Features are never so steep that they are constant between points:
-    they would pass for functions that can be added. On a line the number of features decides, which is None.
+    they would pass for functions that can be added. Waves have their own largest weights. None on a line:
+    there the number of features decides.
     """
     if task.problem.domain.dimensions == 1:
         return None
+    if _sums_waves(task):
+        weight: Tensor = params["layers"][0]["weight"]
+        return weight.abs().amax(0).double().cpu()
     x = task.even_points()
     with torch.no_grad():
         values = vmap(partial(task.trial.apply, params))(x)  # (n, fields)
@@ -185,3 +191,9 @@ def steepness(task: Task, params: Params, inputs: int) -> Tensor | None:
     most = (BOX_POINTS * CORRECTED_BY) ** (1 / x.shape[1]) / RESOLVED
     steep = steep.clamp(2.0, max(most, 2.0)).double().cpu()
     return steep if inputs == len(steep) else torch.full((inputs,), float(steep.max())).double()
+
+
+def _sums_waves(task: Task) -> bool:
+    """Whether a function of several coordinates is a sum of waves: one layer of them."""
+    shape = task.shape
+    return task.problem.domain.dimensions > 1 and shape.activation == "waves" and len(shape.hidden) == 1

@@ -27,7 +27,8 @@ SHORTEST, SHORTEST_SEARCHED = 1 / 512, 1 / 64
 """The shortest slab, as a share of the whole, before marching gives up; the second for an equation in a box
 that is not linear, where training all parameters may cost less."""
 EASY = 0.1
-"""A slab was easy, where slopes are searched for, if its residual is at most this share of what is asked."""
+"""A slab was easy, where slopes are searched for, if its error, or its residual where no error is estimated,
+is at most this share of what is asked."""
 GROW, SHRINK = 1.5, 0.5
 """What the length of a slab is multiplied by after one that was solved easily, and after one that was not."""
 
@@ -235,10 +236,10 @@ def _solved(
     alone = settings._replace(progress=False, estimate=by_error, tol=settings.enough)
     part, outcome = solve_part(slab(problem, name, *span, state), alone, stages)
     verdict = outcome.verdict
-    near = verdict.trusted and not verdict.ill_posed and outcome.residual <= settings.enough
+    near = verdict.trusted and not verdict.ill_posed and verdict.error <= settings.enough
     if near and not outcome.status.converged:  # it began so near to a solution that little could be gained
         outcome = outcome._replace(status=outcome.status._replace(converged=True))
-    if state is not None and state.error > max(outcome.residual, settings.enough):
+    if state is not None and state.error > max(verdict.error, settings.enough):
         reason = f"the state at {name} = {span[0]:.3g} is stored with a relative error of {state.error:.1e}"
         outcome = outcome._replace(status=Status(False, reason))
     return part._replace(state=state), outcome
@@ -302,7 +303,8 @@ def _worst(outcomes: list[Outcome]) -> Verdict:
             verdicts[0].residuals, *(one.residuals.values() for one in verdicts), strict=True
         )
     }
-    return Verdict(residuals, {}, all(one.trusted for one in verdicts), verdicts[0].doubt)
+    doubt = next((one.doubt for one in verdicts if one.doubt), "")
+    return Verdict(residuals, {}, all(one.trusted for one in verdicts), doubt)
 
 
 def _largest(row: Sequence[Residual]) -> Residual:

@@ -230,8 +230,10 @@ def waves(key: Key, layer: Params, scales: Tensor | None, whole: Sequence[int]) 
     r"""A first layer of plane waves $\sin(w \cdot s + b)$ that fit the periods of some coordinates.
 
     They come in pairs, a sine and a cosine of one $w$. Along a periodic coordinate the weight counts waves in
-    the period, a whole number. In the first of them it falls in density from 0 to the largest, linearly:
-    short waves are weak, and need few weights along the others. Those are spread evenly, of either sign.
+    the period, a whole number. Along the first such coordinate there are more small numbers than large ones,
+    since long waves carry most of a function: their density falls linearly, and where pairs are few some of
+    the largest are left out. Weights along the other coordinates are spread evenly, of either sign. If there
+    are no others, every number occurs alike.
 
     Args:
         key: the random key.
@@ -245,14 +247,16 @@ def waves(key: Key, layer: Params, scales: Tensor | None, whole: Sequence[int]) 
     width, inputs = weight.shape
     keys = random.split(key, 2)
     pairs = (width + 1) // 2
-    place = torch.arange(pairs, dtype=weight.dtype, device=weight.device) + 0.5
+    place = torch.arange(pairs, dtype=weight.dtype, device=weight.device)
     start = random.uniform(keys[0], (inputs,), dtype=weight.dtype).to(weight.device)
-    step = _even_step(inputs)
+    step, rising = _even_step(inputs), (place + 0.5) / pairs
+    if inputs > 1:
+        rising = 1 - torch.sqrt(1 - rising)
     columns = []
     for index, most in enumerate([2.0] * inputs if scales is None else scales.tolist()):
         share = 2 * torch.frac(start[index] + step ** (index + 1) * place) - 1
         if index in whole[:1]:
-            columns.append(torch.floor((1 - torch.sqrt(1 - place / pairs)) * (round(most) + 1)))
+            columns.append(torch.floor(rising * (round(most) + 1)))
         else:
             columns.append(torch.round(share * (round(most) + 0.5)) if index in whole else share * most)
     phase = random.uniform(keys[1], (pairs,), dtype=weight.dtype, maxval=2 * math.pi).to(weight.device)
@@ -261,9 +265,9 @@ def waves(key: Key, layer: Params, scales: Tensor | None, whole: Sequence[int]) 
 
 
 def _even_step(dimensions: int) -> float:
-    """The number whose first powers, one for each coordinate, have multiples that fill a box evenly.
+    r"""$1 / r$, where the multiples of $(r^{-1}, ..., r^{-d})$, modulo one, fill the unit box evenly.
 
-    It is the inverse of the root of $x^{d + 1} = x + 1$ above one; for one coordinate the golden ratio.
+    $r$ is the root of $x^{d + 1} = x + 1$ above one; for one coordinate the golden ratio.
     """
     root = 1.0
     for _ in range(64):

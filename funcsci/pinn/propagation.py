@@ -13,7 +13,7 @@ from torch.func import vmap
 
 from funcsci.compile import jit
 from funcsci.pinn.assess import Assessment, Features, assess
-from funcsci.pinn.attempts import Attempts, correcting, steepness
+from funcsci.pinn.attempts import correcting, steepness
 from funcsci.pinn.domain import along
 from funcsci.pinn.edges import edge_places
 from funcsci.pinn.faces import Face
@@ -85,14 +85,13 @@ def _of_slab(part: Part, outcome: Outcome, index: int, before: Fields | None) ->
     task, params = outcome.task, part.stages[-1].params
     fields, mode = task.problem.fields, task.settings.derivatives
     make = _without_start(task, index)
-    chosen = outcome.chosen if task.shape.activation == "waves" else None
-    attempts = correcting(make, task) if chosen is None else Attempts(make, task.shape)
+    attempts = correcting(make, task)
     own = outcome.held_out or evaluate(programs(task), params, attempts.held_out, fields)
     inputs = attempts.drawn(None)["layers"][0]["weight"].shape[1]
-    drawn = attempts.others(steepness(task, params, inputs) if chosen is None else chosen.along())
+    drawn = attempts.others(steepness(task, params, inputs))
     by, free = attempts.by, attempts.by.trial
     faces = [face for face in task.problem.edges.hard if face.index == index]
-    count = max(STARTS, by.shape.hidden[-1] // 2)
+    count = max(STARTS, by.shape.hidden[-1] // 2)  # a start has one coordinate less than a slab
     x = edge_places(faces[0], task.problem.domain, count, task.settings.key, "sobol", task.settings.where)
     starts = [_start(task, face, x, before) for face in faces]
     requests = tuple(dict.fromkeys(request for term, _, _ in starts for request in term.requests))

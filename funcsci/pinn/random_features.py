@@ -34,7 +34,8 @@ HOPE = 0.1
 WORTH = 0.9
 """A change of slopes is kept if it lowers the residual to this share."""
 NEARLY = 3.0
-"""Slopes are kept from slab to slab while the residual is at most so many times the first one with them."""
+"""Slopes are kept from slab to slab while the residual is at most so many times the first one with them;
+those of waves, while the estimated error is small enough."""
 USELESS = 0.5
 """Where there are many solutions or none, a wider layer must lower the residual to this share."""
 
@@ -68,14 +69,14 @@ class Found(NamedTuple):
 
     Attributes:
         attempts: at the network.
-        slopes: of its features; None where the width decides.
+        chosen: the slopes of its features; None where the width decides.
         solved: the last layer.
         held_out: each requirement at points on which it was not found.
         verdict: what is known of it.
     """
 
     attempts: Attempts
-    slopes: Tensor | None
+    chosen: Chosen | None
     solved: LastLayer
     held_out: list[Columns]
     verdict: Verdict
@@ -84,6 +85,11 @@ class Found(NamedTuple):
     def residual(self) -> float:
         """The largest relative residual."""
         return self.verdict.worst_residual
+
+    @property
+    def slopes(self) -> Tensor | None:
+        """The slopes as a tensor."""
+        return None if self.chosen is None else self.chosen.tensor()
 
 
 class Search:
@@ -95,6 +101,7 @@ class Search:
         self.latest: Found | None = None
         self.gauge: Gauge | None = None
         self.chosen = settings.chosen
+        self.missed: list[float] = []
         self.losses: list[float] = []
         self.seconds: list[float] = []
         self.tried: list[Tried] = []
@@ -120,20 +127,19 @@ class Search:
             return False
         if self.settings.expired:
             return True
-        before = self.tried[-2].residual if len(self.tried) > 1 else 1.0
-        if self._by_error(shape):
+        before = self.missed[-2] if len(self.missed) > 1 else 1.0
+        latest, small = self.missed[-1], self.best.residual <= self.settings.aim
+        if small and not self.settings.estimate:
+            return True
+        if small or self._by_error(shape):
             self.best = self._estimated(self.best)
-            if self.best.verdict.meets(self.settings.tol):
+            verdict, useless = self.best.verdict, latest > USELESS * before
+            if verdict.ill_posed or verdict.meets(self.settings.tol) or (small and useless):
                 return True
-        if self.best.residual <= self.settings.aim:
-            if not self.settings.estimate:
-                return True
-            self.best = self._estimated(self.best)
-            verdict, useless = self.best.verdict, self.latest.residual > USELESS * before
-            return useless or bool(verdict.ill_posed) or verdict.meets(self.settings.tol)
         if self.gauge is not None:
-            return self.latest.residual > USELESS * before
-        return self.latest.residual > HOPE * min(before, 1.0) and not self.latest.attempts.task.problem.affine
+            return latest > USELESS * before
+        nonlinear = not self.latest.attempts.task.problem.affine
+        return not small and nonlinear and latest > HOPE * min(before, 1.0)
 
     def attempt(self, shape: NetworkSettings) -> None:
         """Solve for the last layer of one network."""
@@ -152,7 +158,8 @@ class Search:
         now = time.perf_counter() - self.begun
         self.tried.append(Tried("random_features", shape.hidden, found.residual, error, now))
         self.latest = found
-        if self.best is None or found.residual < self.best.residual:
+        self.missed.append(found.verdict.error if self._by_error(shape) else found.residual)
+        if self.best is None or self.missed[-1] < min(self.missed[:-1]):
             self.best = found
 
     def outcome(self, stopped: str = "") -> Outcome:
@@ -175,7 +182,7 @@ class Search:
         ]
         return Outcome(
             "random_features", task, params, verdict, self.losses, self.seconds, status,
-            best.attempts.backend, 0, tuple(candidates), stopped, self.chosen, best.held_out,
+            best.attempts.backend, 0, tuple(candidates), stopped, best.chosen, best.held_out,
         )  # fmt: skip
 
     def _found(self, attempts: Attempts) -> Found:
@@ -184,27 +191,30 @@ class Search:
         searched = attempts.several and attempts.task.trial.network.spreads
         if not searched or (before is not self.settings.chosen and shape.activation != "waves"):
             return self._solved(attempts)
+        least = None
         if before is not None:
             if self._by_error(shape) and shape.hidden[-1] > before.width:  # more of them may be finer
                 slopes = tuple(FINE_FACTORS[0] * slope for slope in before.slopes)
-                self.chosen = before = before._replace(slopes=slopes)
+                self.chosen = before = Chosen(shape.hidden[-1], slopes, before.error)
             found = self._solved(attempts)
             if self._serves(found, before):
-                self.chosen = before._replace(width=shape.hidden[-1])
                 return found
-        self.chosen = chosen_slopes(attempts, before)
+            least = found.residual
+        self.chosen = chosen_slopes(attempts, before, least)
         return self._solved(attempts)
 
     def _solved(self, attempts: Attempts) -> Found:
-        slopes = None if self.chosen is None else self.chosen.along()
+        slopes = None if self.chosen is None else self.chosen.tensor()
         solved, held_out = attempts.solve(slopes)
         verdict = measured(attempts.task, held_out, weights_of(solved.params))
-        return Found(attempts, slopes, solved, held_out, verdict)
+        found = Found(attempts, self.chosen, solved, held_out, verdict)
+        return self._judged(found) if self._by_error(attempts.task.shape) else found
 
     def _by_error(self, shape: NetworkSettings) -> bool:
-        """Whether an estimate decides that a network is wide enough: in slabs of a periodic problem.
+        """Whether the estimated error decides that a network is wide enough: where features are waves.
 
-        The equations that are solved there have many derivatives, and an error is far below its residual.
+        They serve equations with many derivatives, which magnify short waves: an error is far below its
+        residual.
         """
         return self.settings.estimate and shape.activation == "waves"
 
@@ -212,7 +222,7 @@ class Search:
         """Whether slopes that were chosen before need no search."""
         shape = found.attempts.task.shape
         if self._by_error(shape):
-            return self._estimated(found).verdict.meets(self.settings.tol)
+            return found.verdict.meets(self.settings.tol)
         return shape.hidden[-1] == before.width and found.residual <= NEARLY * before.error
 
     def _estimated(self, found: Found) -> Found:
@@ -229,24 +239,25 @@ class Search:
         return found._replace(verdict=verdict._replace(residuals=found.verdict.residuals))  # on more points
 
 
-def chosen_slopes(attempts: Attempts, before: Chosen | None = None) -> Chosen:
+def chosen_slopes(attempts: Attempts, before: Chosen | None = None, least: float | None = None) -> Chosen:
     """The largest slopes of features along each input that leave the least residual, by coordinate search.
 
     Args:
         attempts: at the width at which to search.
         before: what was chosen for the slab before, or at the width before: where the search begins.
+        least: the residual there, where it is known.
 
     Source: Dong and Yang (2022), arXiv:2110.14121, who search for one such number.
     """
-    width, inputs = attempts.drawn(None)["layers"][0]["weight"].shape
+    inputs = attempts.drawn(None)["layers"][0]["weight"].shape[1]
 
     def error(slopes: Tensor) -> float:
         solved, held_out = attempts.solve(slopes)
         found = left(attempts.task, held_out, weights_of(solved.params))
         return max(one.relative for one in found)
 
-    slopes = torch.full((inputs,), 2.0).double() if before is None else before.along()
-    least = error(slopes)
+    slopes = torch.full((inputs,), 2.0).double() if before is None else before.tensor()
+    least = error(slopes) if least is None else least
     waves = attempts.task.shape.activation == "waves"
     enough = attempts.task.settings.aim * (SEARCHED_BEYOND if waves else 1.0)
     everywhere = [torch.full_like(slopes, factor) for factor in FACTORS]
@@ -260,4 +271,4 @@ def chosen_slopes(attempts: Attempts, before: Chosen | None = None) -> Chosen:
         for way in ways:
             while least > enough and (found := error(slopes * way)) < WORTH * least:
                 slopes, least = slopes * way, found
-    return Chosen(width, tuple(slopes.tolist()), least)
+    return Chosen(attempts.task.shape.hidden[-1], tuple(slopes.tolist()), least)

@@ -21,14 +21,14 @@ class Chosen(NamedTuple):
     Attributes:
         width: how many.
         slopes: the largest along each input.
-        error: the relative residual when they were chosen.
+        error: the relative residual when they were searched for.
     """
 
     width: int
     slopes: tuple[float, ...]
     error: float
 
-    def along(self) -> Float[Tensor, "inputs"]:
+    def tensor(self) -> Float[Tensor, "inputs"]:
         """The slopes as a tensor."""
         return torch.tensor(self.slopes, dtype=torch.float64)
 
