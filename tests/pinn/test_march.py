@@ -377,6 +377,9 @@ def test_waves_have_the_period_with_all_derivatives_whatever_trains_them() -> No
     numbers, counts = first["weight"][:, 0].unique(return_counts=True)
     assert numbers.tolist() == list(range(8)) and bool((counts.diff() <= 0).all())
     assert float(first["weight"][:, 1].abs().max()) <= 3.0
+    sine, cosine = first["bias"].chunk(2)  # of one weight
+    assert torch.equal(*first["weight"].chunk(2))
+    torch.testing.assert_close(cosine - sine, torch.full_like(sine, PI / 2))
     moved = {"layers": [{**first, "weight": first["weight"] + 0.3}, last]}
 
     def at_end(some: Params, order: int, end: float) -> Tensor:
