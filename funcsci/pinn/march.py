@@ -23,9 +23,10 @@ from funcsci.pinn.verdict import Residual, Verdict
 
 FIRST = 0.5
 """The first slab that is tried where the whole was too long, as a share of it."""
-SHORTEST, SHORTEST_SEARCHED = 1 / 512, 1 / 64
-"""The shortest slab, as a share of the whole, before marching gives up; the second for an equation in a box
-that is not linear, where training all parameters may cost less."""
+SHORTEST, SHORTEST_WAVES, SHORTEST_SEARCHED = 1 / 512, 1 / 64, 1 / 16
+"""The shortest slab, as a share of the whole, before marching gives up: of a line or a linear equation, and of
+other equations in a box by waves and by other features. Sixteen slabs of the widest layers, with slopes that are
+searched for, take as long as training all parameters does."""
 EASY = 0.1
 """A slab was easy, where slopes are searched for, if its error, or its residual where no error is estimated,
 is at most this share of what is asked."""
@@ -159,7 +160,8 @@ def adaptively(
     start, end = problem.domain.ranges[name]
     shortest = SHORTEST * (end - start)
     if problem.domain.dimensions > 1 and not linear:
-        shortest = SHORTEST_SEARCHED * (end - start)
+        waves = settings.network.activation == "waves"
+        shortest = (SHORTEST_WAVES if waves else SHORTEST_SEARCHED) * (end - start)
         settings = settings._replace(aim=settings.enough)
     # Linear solutions do not blow up; a slope that thin data cause ends behind them.
     may_end = not linear and problem.domain.dimensions == 1 and not problem.foci
