@@ -24,9 +24,9 @@ from funcsci.pinn.verdict import Residual, Verdict
 FIRST = 0.5
 """The first slab that is tried where the whole was too long, as a share of it."""
 SHORTEST, SHORTEST_WAVES, SHORTEST_SEARCHED = 1 / 512, 1 / 64, 1 / 16
-"""The shortest slab, as a share of the whole, before marching gives up: of a line or a linear equation, and of
-other equations in a box by waves and by other features. Sixteen slabs of the widest layers, with slopes that are
-searched for, take as long as training all parameters does."""
+"""The shortest slab, as a share of the whole, before marching gives up: for a line or a linear equation, and
+for other equations in a box by waves and by other features. Sixteen slabs of the widest layers, whose slopes
+are searched for, take as long as training all parameters does."""
 EASY = 0.1
 """A slab was easy, where slopes are searched for, if its error, or its residual where no error is estimated,
 is at most this share of what is asked."""

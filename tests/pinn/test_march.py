@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from torch.func import vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from funcsci import pinn, random
+from funcsci.optim import Status
 from funcsci.pinn import Solution
 from funcsci.pinn.domain import along, replaced
 from funcsci.pinn.interface import Interface
+from funcsci.pinn.march import adaptively
 from funcsci.pinn.network import NetworkSettings, network
 from funcsci.pinn.parts import slab
 from funcsci.pinn.settings import Settings
@@ -328,6 +331,23 @@ def test_a_nonlinear_equation_in_a_box_is_marched_by_default() -> None:
     exact = solve_ivp(right, (0.0, 3.0), 0.02 + 0.1 * x, rtol=1e-10, atol=1e-12, dense_output=True)
     for t in (0.1, 0.3, 1.0, 3.0):
         assert np.abs(solution(x, t) - exact.sol(t)).max() < 1e-3
+
+
+@pytest.mark.parametrize("activation, shortest", [("tanh", 1 / 16), ("waves", 1 / 64)])
+def test_a_nonlinear_march_that_fails_ends_soon(activation: str, shortest: float, monkeypatch) -> None:
+    spans = []
+
+    def fails(problem, name, span, *others):  # type: ignore[no-untyped-def]
+        spans.append(span)
+        return None, SimpleNamespace(stopped="", status=Status(False, ""))
+
+    monkeypatch.setattr("funcsci.pinn.march._solved", fails)
+    problem = pinn.pde(lambda u: u.t - u.xx + u**3, box(4.0), [START, ENDS])
+    settings = Settings(random.key(0), network=NetworkSettings((), activation=activation))
+    assert adaptively(problem, settings, 1, "t", linear=False) is None
+    lengths = [end - start for start, end in spans]
+    assert lengths == [4.0 * 0.5**number for number in range(1, len(lengths) + 1)]
+    assert lengths[-1] == 4.0 * shortest
 
 
 STIFF: dict[str, tuple[Callable[..., Tensor], Callable[[np.ndarray], np.ndarray], float]] = {
