@@ -26,7 +26,7 @@ FIRST = 0.5
 SHORTEST, SHORTEST_WAVES, SHORTEST_NONLINEAR = 1 / 512, 1 / 64, 1 / 16
 """The shortest slab, as a share of the whole, before marching gives up: for a line or a linear equation, for
 other equations in a box by waves, and by other features. Of the last, sixteen slabs of the widest layer take
-as long as training all parameters does; measured on Burgers' equation, whose front needs ever shorter slabs."""
+as long as training all parameters does, measured on Burgers' equation."""
 EASY = 0.1
 """A slab was easy, where slopes are searched for, if its error, or its residual where no error is estimated,
 is at most this share of what is asked."""
